@@ -1,0 +1,87 @@
+// A unit is what moves: one extent of addresses in the reservation, backed by at most one physical handle.
+//
+//   kSingle  one allocation, or one piece of an allocation that is larger than the largest size class
+//   kShared  several medium allocations that were made together and move together
+//   kSlab    fixed cells of small allocations; always raw
+//
+// Each unit is followed by one guard page (2 MiB of unused addresses, kGuardBytes) that the page table also maps to
+// the unit, so a pointer that ends exactly at the unit still finds it and neighbours never share an end.
+#pragma once
+
+#include <cuda.h>
+
+#include <atomic>
+#include <cstdint>
+
+namespace loretoken {
+
+inline constexpr uint64_t kPageBytes = uint64_t{2} << 20;  // VMM granularity
+inline constexpr uint64_t kGuardBytes = kPageBytes;
+
+enum class UnitKind : uint8_t { kSingle, kShared, kSlab };
+
+// Who may change a state: see residency.h. Readers on the hot path only ask "is it kRaw".
+enum class UnitState : uint8_t {
+  kUnbacked,  // no physical memory, no content (address range in the heap's cache, or never touched)
+  kRaw,       // mapped; its bytes are current for every stream
+  kArriving,  // mapped; an unpack is queued on our stream and streams must wait for its event
+  kClaimed,   // mapped; the mover is packing it or dropping it
+  kPacked,    // unmapped; a blob in VRAM holds its bytes
+  kHost,      // unmapped; a blob in pinned host memory holds its bytes
+};
+
+// Reasons to stay raw. Names are contract: they are telemetry's and the report's.
+enum class Pin : uint8_t {
+  kExported,        // IPC or a shareable handle
+  kRegistered,      // registered with another library or device (GPUDirect, P2P tokens)
+  kCaptured,        // reached by a graph whose contents cannot be listed
+  kPointerStored,   // its address was copied into memory that is not ours
+  kTexture,         // a texture or surface object refers to it
+  kSmall,           // lives in a slab
+  kIncompressible,  // packing did not shrink it; tried again after a pause
+  kUnknownCall,     // handed to a call whose reach is not known
+  kMemOp,           // the target of stream memory operations
+  kPenalty,         // left raw because moving it cost more than it won
+  kCount,
+};
+const char* to_string(Pin);
+
+enum UnitFlag : uint8_t {
+  kFlagHoldsEdges = 1,    // some allocation in it holds pointers to others: the launch takes the closure path
+  kFlagScanPending = 2,   // a pointer scan over it was queued and has not reported
+  kFlagIdle = 4,          // in the heap's cache: no live content; reclaim without packing
+};
+
+struct BlobRef {
+  uint64_t address = 0;  // device address in the blob arena, or host address in the host arena
+  uint64_t bytes = 0;    // 0: no blob
+};
+
+struct Unit {
+  // Set at creation, constant while the unit exists.
+  uint64_t base = 0;    // first address, kPageBytes aligned
+  uint64_t bytes = 0;   // size of the extent and of its handle, multiple of kPageBytes
+  uint32_t index = 0;   // position in the unit table; 0 is never a unit
+  uint8_t device = 0;   // device ordinal as the driver counts
+  UnitKind kind = UnitKind::kSingle;
+
+  // Hot path, lock-free. One cache line.
+  alignas(64) std::atomic<UnitState> state{UnitState::kUnbacked};
+  std::atomic<uint8_t> flags{0};
+  std::atomic<uint32_t> pins{0};          // bit per Pin
+  std::atomic<uint64_t> stream_mask{0};   // bit per StreamSlot whose queued work may touch it (relaxed; read by the mover after a grace period)
+  std::atomic<uint64_t> last_reach{0};    // launch clock of the last operation that reached it (relaxed)
+
+  // Guarded by the device's residency mutex.
+  alignas(64) uint32_t holds = 0;         // operations between "made raw" and "queued"
+  bool cancel_pack = false;               // someone needs it while it is kClaimed
+  uint32_t pin_counts[static_cast<int>(Pin::kCount)] = {};
+  CUmemGenericAllocationHandle handle = 0;  // 0: not backed
+  BlobRef blob;                           // kPacked: VRAM; kHost: host; kRaw: a blob kept because the content may be unchanged
+  bool blob_on_host = false;
+  uint64_t content_bytes = 0;             // bytes from base that carry content (≤ bytes); what is packed
+  uint64_t retry_pack_after = 0;          // launch clock; set when packing did not shrink it
+  CUevent ready = nullptr;                // kArriving: recorded behind the unpack
+};
+
+}  // namespace loretoken
