@@ -47,10 +47,14 @@ enum class Pin : uint8_t {
 const char* to_string(Pin);
 
 enum UnitFlag : uint8_t {
-  kFlagHoldsEdges = 1,    // some allocation in it holds pointers to others: the launch takes the closure path
-  kFlagScanPending = 2,   // a pointer scan over it was queued and has not reported
-  kFlagIdle = 4,          // in the heap's cache: no live content; reclaim without packing
+  kFlagHoldsEdges = 1,   // some allocation in it holds pointers to others: the launch takes the closure path
+  kFlagScanPending = 2,  // a pointer scan over it was queued and has not reported
+  kFlagIdle = 4,         // in the heap's cache: no live content; reclaim without packing
+  kFlagIsTarget = 8,     // some allocation holds its address: it may be used on streams that never named it
 };
+
+// Monotonic ticks: the time stamp counter where there is one, else nanoseconds. ~8 ns, no contention.
+uint64_t reach_clock();
 
 struct BlobRef {
   uint64_t address = 0;  // device address in the blob arena, or host address in the host arena
@@ -59,29 +63,42 @@ struct BlobRef {
 
 struct Unit {
   // Set at creation, constant while the unit exists.
-  uint64_t base = 0;    // first address, kPageBytes aligned
-  uint64_t bytes = 0;   // size of the extent and of its handle, multiple of kPageBytes
-  uint32_t index = 0;   // position in the unit table; 0 is never a unit
-  uint8_t device = 0;   // device ordinal as the driver counts
+  uint64_t base = 0;   // first address, kPageBytes aligned
+  uint64_t bytes = 0;  // size of the extent and of its handle, multiple of kPageBytes
+  uint32_t index = 0;  // position in the unit table; 0 is never a unit
+  uint8_t device = 0;  // device ordinal as the driver counts
   UnitKind kind = UnitKind::kSingle;
 
   // Hot path, lock-free. One cache line.
   alignas(64) std::atomic<UnitState> state{UnitState::kUnbacked};
   std::atomic<uint8_t> flags{0};
-  std::atomic<uint32_t> pins{0};          // bit per Pin
-  std::atomic<uint64_t> stream_mask{0};   // bit per StreamSlot whose queued work may touch it (relaxed; read by the mover after a grace period)
-  std::atomic<uint64_t> last_reach{0};    // launch clock of the last operation that reached it (relaxed)
+  std::atomic<uint32_t> pins{0};  // bit per Pin
+  std::atomic<uint64_t> stream_mask{
+      0};  // bit per StreamSlot whose queued work may touch it (relaxed; read by the mover after a grace period)
+  std::atomic<uint64_t> last_reach{0};  // reach_clock() of the last operation that reached it (relaxed)
+  std::atomic<uint32_t> holds{0};       // operations that need it raw and are not queued yet (or block the host); taken
+                                   // inside a section or under the residency mutex, dropped without either
+
+  // An allocation larger than unit_max is several units in a row: the first one's index and their number. Set before
+  // the units are in the page table, constant while the allocation lives.
+  uint32_t row_first = 0;
+  uint32_t row_count = 1;
 
   // Guarded by the device's residency mutex.
-  alignas(64) uint32_t holds = 0;         // operations between "made raw" and "queued"
-  bool cancel_pack = false;               // someone needs it while it is kClaimed
+  alignas(64) bool cancel_pack = false;  // someone needs it while it is kClaimed
+  bool requested = false;                // the thread that waits for room needs it: no victim
+  bool hidden = false;                   // strict check: kRaw, handle kept, but unmapped
+  bool damaged = false;                  // an unpack found a checksum mismatch
+  bool blob_on_host = false;
   uint32_t pin_counts[static_cast<int>(Pin::kCount)] = {};
   CUmemGenericAllocationHandle handle = 0;  // 0: not backed
-  BlobRef blob;                           // kPacked: VRAM; kHost: host; kRaw: a blob kept because the content may be unchanged
-  bool blob_on_host = false;
-  uint64_t content_bytes = 0;             // bytes from base that carry content (≤ bytes); what is packed
-  uint64_t retry_pack_after = 0;          // launch clock; set when packing did not shrink it
-  CUevent ready = nullptr;                // kArriving: recorded behind the unpack
+  BlobRef blob;                   // kPacked: VRAM; kHost: host; kRaw: kept because the content may be unchanged
+  uint64_t content_bytes = 0;     // bytes from base that carry content (<= bytes, 0: all); what is packed
+  uint64_t retry_pack_after = 0;  // reach_clock(); set when packing did not shrink it
+  uint32_t clean_drops = 0;       // evictions that found the kept blob still right
+  uint32_t dirty_drops = 0;       // evictions that had to pack anew
+  CUevent ready = nullptr;        // kArriving: recorded behind the unpack
+  uint32_t result_slot = 0;       // kArriving: where the unpack reports
 };
 
 }  // namespace loretoken

@@ -36,7 +36,8 @@ class Residency {
   // Makes every unit of the set raw for `stream`: queues unpacks on our stream and lets `stream` wait for them by
   // event. On success each unit carries one hold, to be given back by release_holds() after the operation was queued.
   // CUDA_ERROR_OUT_OF_MEMORY if the set itself does not fit the physical limit; both figures are logged.
-  // `stream` nullptr-able: host-side users (pins, synchronous queries) pass host_wait = true and the call returns when bytes are there.
+  // `stream` nullptr-able: host-side users (pins, synchronous queries) pass host_wait = true and the call returns when
+  // bytes are there.
   virtual CUresult make_raw(const ReachSet& set, StreamSlot& stream, bool host_wait = false) = 0;
   virtual void release_holds(const ReachSet& set) = 0;
 
@@ -44,7 +45,8 @@ class Residency {
   virtual CUresult pin(Unit& unit, Pin reason) = 0;
   virtual void unpin(Unit& unit, Pin reason) = 0;
 
-  // Before the heap forgets a unit or its content (free): drops blobs, cancels a pack under way (waits for it, host side only).
+  // Before the heap forgets a unit or its content (free): drops blobs, cancels a pack under way (waits for it, host
+  // side only).
   virtual void discard_content(Unit& unit) = 0;
 
   // Releases cached physical memory down to `keep` bytes of idle handles (cuMemPoolTrimTo).

@@ -1,7 +1,7 @@
 // Read-side sections: the proof that an operation which saw a unit raw has been queued before the mover goes on.
 //
-// enter(): one store and one full fence (~8 ns). leave(): one release store. A thread inside a section never waits for the mover or
-// takes a shim lock, so the mover's grace period is bounded by the driver call inside it.
+// enter(): one store and one full fence (~8 ns). leave(): one release store. A thread inside a section never waits for
+// the mover or takes a shim lock, so the mover's grace period is bounded by the driver call inside it.
 //
 // Protocol (as in classic RCU; McKenney, "Is Parallel Programming Hard", ch. 9): the mover sets a unit's state to
 // kClaimed, calls wait_for_readers(), and from then on every operation that saw the unit as kRaw is in its stream's
@@ -21,7 +21,7 @@ struct alignas(64) Reader {
 
 class Section {
  public:
-  Section();   // nestable: an inner section does nothing
+  Section();  // nestable: an inner section does nothing
   ~Section() { leave(); }
   void leave();
   Section(const Section&) = delete;

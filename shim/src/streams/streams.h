@@ -1,32 +1,43 @@
 // Streams as the shim sees them: a slot per live (context, stream), a counter of operations queued on it, and events
 // that tell how far it has come. Used to order our work behind the program's without waiting on the host.
 //
-// Cost on the hot path: slot_of() is one compare for the stream the thread used last, else a short lock-free probe;
-// submitted() one relaxed fetch_add.
+// Cost on the hot path: slot_of() is one compare for the stream the thread used last, else a locked look-up;
+// submitted() one fetch_add.
 #pragma once
 
 #include <cuda.h>
 
 #include <atomic>
 #include <cstdint>
+#include <deque>
+#include <memory>
 #include <mutex>
+#include <unordered_map>
 #include <vector>
 
 namespace loretoken {
 
-inline constexpr uint32_t kMaxStreamSlots = 64;  // more live streams share the last slot, which is fenced by a context-wide wait
+inline constexpr uint32_t kStreamBits = 64;  // Unit::stream_mask; streams beyond 63 share the last bit
 
 struct StreamSlot {
   CUcontext context = nullptr;
-  CUstream stream = nullptr;   // as to be passed to the driver; nullptr is the legacy stream
+  CUstream stream = nullptr;  // as to be passed to the driver; nullptr is the legacy stream
   uint8_t device = 0;
-  uint32_t index = 0;          // bit in Unit::stream_mask
-  bool per_thread = false;     // a per-thread default stream: only its own thread can record on it
-  bool overflow = false;       // stands for all streams that found no slot
+  uint32_t index = 0;                  // bit in Unit::stream_mask
+  bool per_thread = false;             // a per-thread default stream: only its own thread can record on it
   std::atomic<uint64_t> submitted{0};  // operations queued so far
   std::atomic<uint64_t> passed{0};     // operations known to be finished
-  std::atomic<bool> capturing{false};  // maintained by the capture hooks
+  std::atomic<bool> open{true};        // false once the stream was destroyed
   uint64_t mask() const { return uint64_t{1} << index; }
+
+ private:
+  friend class Streams;
+  struct Mark {
+    CUevent event;
+    uint64_t seq;
+  };
+  std::mutex mutex_;        // guards marks_; held across cuEventRecord/Query, never across a wait
+  std::deque<Mark> marks_;  // oldest first, seq ascending
 };
 
 // "All work queued on slot up to operation seq".
@@ -40,40 +51,59 @@ using Fence = std::vector<Ticket>;
 class Streams {
  public:
   // The slot of a stream handle in the current context. `per_thread_default`: the call came through a _ptsz/_ptds
-  // variant, where nullptr means the thread's own default stream. Never fails: returns the overflow slot at worst.
+  // variant, where nullptr means the thread's own default stream. Never fails: without a current context it returns a
+  // slot that is always passed.
   StreamSlot& slot_of(CUstream stream, bool per_thread_default = false);
 
-  // Called after an operation was queued on the slot. Per-thread slots record their event here while `fencing` is on.
+  // Called after an operation was queued on the slot. Per-thread slots record their event here once fencing began.
   void submitted(StreamSlot& slot);
 
   // Ticket for everything queued on the slot so far.
-  Ticket mark(StreamSlot& slot) { return {&slot, slot.submitted.load(std::memory_order_acquire)}; }
-  // Tickets for every slot in `mask`.
-  Fence mark(uint64_t mask);
+  Ticket mark(StreamSlot& slot) const { return {&slot, slot.submitted.load(std::memory_order_acquire)}; }
+  // Tickets for every slot in `mask` of the device.
+  Fence mark(uint8_t device, uint64_t mask) const;
   // Tickets for every slot of a device.
-  Fence mark_device(uint8_t device);
+  Fence mark_device(uint8_t device) const { return mark(device, ~uint64_t{0}); }
 
   // Whether the ticket's work is done. Records an event behind it if none covers it yet. Never blocks.
   bool passed(const Ticket&);
   bool passed(const Fence&);
-  // Queues a wait for the ticket on `stream` (current context irrelevant). Falls back to a host wait only for slots that cannot be
-  // recorded from here.
+  // Queues a wait for the ticket on `stream`. Falls back to a host wait for slots that cannot be recorded from here.
   CUresult wait(CUstream stream, const Ticket&);
   CUresult wait(CUstream stream, const Fence&);
-  // Blocks the host. Never call with a lock held.
+  // Blocks the host. Never call with a lock held or inside a section.
   CUresult synchronize(const Fence&);
 
-  // Hooks report here. closing: before the real destroy; fences keep working.
-  void stream_closing(CUstream stream);
-  void context_closing(CUcontext context);
-  void capture_began(StreamSlot&);   // call BEFORE the real begin: records the tail so that earlier work stays fenced
-  void capture_ended(StreamSlot&);
-  // True if the stream is being captured now (also when it joined by an event). Cost: one load while no capture is active.
-  bool capturing(StreamSlot&);
+  // Hooks report here.
+  void stream_closing(CUstream stream);     // before the real destroy; fences keep working
+  void context_closing(CUcontext context);  // its work is over with it
+  void capture_began(StreamSlot&);  // BEFORE the real begin: records all tails so that earlier work stays fenced
+  void capture_ended();             // after the real end, whatever its result
+  // True if the stream is being captured now (also when it joined by an event). One load while no capture is active.
+  bool capturing(const StreamSlot&) const;
   bool any_capture() const { return captures_.load(std::memory_order_acquire) != 0; }
 
  private:
+  struct Key {
+    CUcontext context;
+    CUstream stream;
+    uint64_t thread;
+    bool operator==(const Key&) const = default;
+  };
+  struct KeyHash {
+    size_t operator()(const Key&) const;
+  };
+  StreamSlot& find_or_open(const Key& key, bool per_thread);
+  bool poll(StreamSlot&, uint64_t seq);                   // slot.mutex_ held
+  bool cover(StreamSlot&, uint64_t seq, CUevent* event);  // slot.mutex_ held; false: cannot be recorded from here
+
+  mutable std::mutex mutex_;                        // guards slots_, by_key_, free_bits_
+  std::vector<std::unique_ptr<StreamSlot>> slots_;  // never freed: tickets point at them
+  std::unordered_map<Key, StreamSlot*, KeyHash> by_key_;
+  uint64_t used_bits_ = 0;
+  std::atomic<uint64_t> generation_{1};  // bumped when a slot closes: thread caches look up anew
   std::atomic<uint32_t> captures_{0};
+  std::atomic<bool> fencing_{false};
 };
 
 Streams& streams();
@@ -86,6 +116,16 @@ class RelaxedCapture {
 
  private:
   CUstreamCaptureMode mode_ = CU_STREAM_CAPTURE_MODE_RELAXED;
+};
+
+// Makes a context current for a scope.
+class ContextScope {
+ public:
+  explicit ContextScope(CUcontext context);
+  ~ContextScope();
+
+ private:
+  bool pushed_ = false;
 };
 
 }  // namespace loretoken
