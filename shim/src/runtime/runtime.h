@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "base/settings.h"
 #include "memory/unit.h"
 
 namespace loretoken {
@@ -18,9 +19,7 @@ class HostArena;
 class Residency;
 class Reach;
 class Pools;
-namespace codec {
 class Codec;
-}
 
 // Everything of one device. Created when the first context on it allocates; lives as long as the process.
 struct DeviceRuntime {
@@ -38,10 +37,8 @@ struct DeviceRuntime {
   std::unique_ptr<Heap> heap;
   std::unique_ptr<Pools> pools;
   std::unique_ptr<Reach> reach;
-  std::unique_ptr<codec::Codec> codec;
+  std::unique_ptr<Codec> codec;
 };
-
-enum class Mode : uint32_t { kFull, kHold, kOff };
 
 class Runtime {
  public:

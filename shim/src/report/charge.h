@@ -1,0 +1,18 @@
+// Several processes of one container share its physical limit: what each holds is charged in the telemetry file.
+// Without a file, or when it cannot be used, a process counts alone.
+#pragma once
+
+#include <cstdint>
+
+namespace loretoken {
+
+// Adds to / takes from what this process holds on the device. Never fails; checks nothing.
+void charge(int device, uint64_t bytes);
+void discharge(int device, uint64_t bytes);
+uint64_t charged(int device);
+
+// Bytes that other live processes of the group hold on the device. Rows of dead processes are reclaimed on the way, at
+// most every 100 ms. Cost: one pass over 64 rows.
+uint64_t charged_by_others(int device);
+
+}  // namespace loretoken
