@@ -77,7 +77,7 @@ struct Unit {
       0};  // bit per StreamSlot whose queued work may touch it (relaxed; read by the mover after a grace period)
   std::atomic<uint64_t> last_reach{0};  // reach_clock() of the last operation that reached it (relaxed)
   std::atomic<uint32_t> holds{0};       // operations that need it raw and are not queued yet (or block the host); taken
-                                   // inside a section or under the residency mutex, dropped without either
+                                        // inside a section or under the residency mutex, dropped without either
 
   // An allocation larger than unit_max is several units in a row: the first one's index and their number. Set before
   // the units are in the page table, constant while the allocation lives.
@@ -88,6 +88,7 @@ struct Unit {
   alignas(64) bool cancel_pack = false;  // someone needs it while it is kClaimed
   bool requested = false;                // the thread that waits for room needs it: no victim
   bool hidden = false;                   // strict check: kRaw, handle kept, but unmapped
+  bool ever_packed = false;              // since its content began
   bool damaged = false;                  // an unpack found a checksum mismatch
   bool blob_on_host = false;
   uint32_t pin_counts[static_cast<int>(Pin::kCount)] = {};

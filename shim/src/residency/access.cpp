@@ -1,0 +1,102 @@
+#include "residency/access.h"
+
+#include <mutex>
+
+#include "base/settings.h"
+#include "residency/engine.h"
+
+namespace loretoken {
+namespace {
+
+// Strict check serialises operations: what one reaches is all that is mapped until the device is idle again.
+std::recursive_mutex& strict_mutex() {
+  static auto* mutex = new std::recursive_mutex;
+  return *mutex;
+}
+
+// The part of a set that lives on one device; most sets live on one only.
+bool split(const ReachSet& set, uint8_t device, ReachSet* part) {
+  for (Unit* unit : set) {
+    if (unit->device == device) part->add(unit);
+  }
+  return part->size() != 0;
+}
+
+Engine* engine_of(int ordinal) {
+  Runtime* runtime = Runtime::get();
+  DeviceRuntime* device = runtime != nullptr ? runtime->device(ordinal) : nullptr;
+  return device != nullptr ? static_cast<Engine*>(device->residency.get()) : nullptr;
+}
+
+int device_span() {
+  return Runtime::get() != nullptr ? Runtime::get()->device_count() : 0;
+}
+
+}  // namespace
+
+bool strict_check() {
+  return settings().check == Check::kStrict;
+}
+
+// Cost per unit: one load, and two stores to its own cache line when the stream is new to it or the tick moved on.
+bool mark_if_raw(const ReachSet& set, StreamSlot& slot) {
+  const uint64_t mask = slot.mask();
+  const uint64_t now = set.size() != 0 ? reach_clock() : 0;
+  for (Unit* unit : set) {
+    if ((unit->stream_mask.load(std::memory_order_relaxed) & mask) == 0) {
+      unit->stream_mask.fetch_or(mask, std::memory_order_relaxed);
+    }
+    unit->last_reach.store(now, std::memory_order_relaxed);
+  }
+  for (Unit* unit : set) {
+    if (unit->state.load(std::memory_order_acquire) != UnitState::kRaw) return false;
+  }
+  return true;
+}
+
+void take_holds(const ReachSet& set) {
+  for (Unit* unit : set) unit->holds.fetch_add(1, std::memory_order_seq_cst);
+}
+
+void drop_holds(const ReachSet& set) {
+  for (Unit* unit : set) unit->holds.fetch_sub(1, std::memory_order_release);
+}
+
+CUresult prepare_slow(ReachSet& set, StreamSlot& slot) {
+  if (strict_check()) strict_mutex().lock();
+  if (set.everything) {
+    for (int ordinal = 0; ordinal < device_span(); ++ordinal) {
+      if (Engine* engine = engine_of(ordinal)) engine->add_everything(&set);
+    }
+  }
+  CUresult result = CUDA_SUCCESS;
+  int made = 0;
+  for (; made < device_span() && result == CUDA_SUCCESS; ++made) {
+    ReachSet part;
+    Engine* engine = engine_of(made);
+    if (engine == nullptr) continue;
+    if (!split(set, static_cast<uint8_t>(made), &part) && !strict_check()) continue;
+    if (strict_check()) {
+      result = streams().synchronize(streams().mark_device(static_cast<uint8_t>(made)));
+      if (result == CUDA_SUCCESS) result = engine->make_raw(part, slot, true);
+      if (result == CUDA_SUCCESS) result = engine->isolate(part);
+    } else {
+      result = engine->make_raw(part, slot, false);
+    }
+  }
+  if (result == CUDA_SUCCESS) return result;
+  for (int ordinal = 0; ordinal < made - 1; ++ordinal) {
+    ReachSet part;
+    if (split(set, static_cast<uint8_t>(ordinal), &part)) drop_holds(part);
+  }
+  if (strict_check()) strict_mutex().unlock();
+  return result;
+}
+
+void finish_slow(const ReachSet& set, StreamSlot& slot) {
+  if (strict_check()) streams().synchronize({streams().mark(slot)});
+  drop_holds(set);
+  if (strict_check()) strict_mutex().unlock();
+}
+
+}  // namespace loretoken

@@ -1,0 +1,163 @@
+// Unpacking: packed or host bytes come back to their addresses on unpack_stream_; streams wait by event.
+#include <chrono>
+
+#include "base/log.h"
+#include "base/settings.h"
+#include "driver/driver.h"
+#include "memory/physical.h"
+#include "report/counters.h"
+#include "residency/engine.h"
+
+namespace loretoken {
+
+Engine::Made Engine::start_unpack(Unit& unit, std::vector<Unit*>* batch) {
+  const uint32_t slot = work_.take();
+  if (slot == Workspace::kNone) return Made::kNoRoom;
+  const Made made = map_fresh(unit);
+  if (made != Made::kYes) {
+    work_.give(slot);
+    return made;
+  }
+  unit.result_slot = slot;
+  batch->push_back(&unit);
+  return Made::kYes;
+}
+
+CUresult Engine::flush(std::vector<Unit*>* batch) {
+  if (batch->empty()) return CUDA_SUCCESS;
+  std::vector<Job> jobs;
+  jobs.reserve(batch->size());
+  for (Unit* unit : *batch) {
+    jobs.push_back({.raw = unit->base,
+                    .raw_bytes = unit->content_bytes != 0 ? unit->content_bytes : unit->bytes,
+                    .blob = unit->blob.address,
+                    .blob_capacity = unit->blob.bytes,
+                    .plan = work_.scratch(unit->result_slot),
+                    .result = work_.result_address(unit->result_slot)});
+  }
+  ContextScope scope(rt_.context);
+  RelaxedCapture relaxed;
+  auto event = std::make_shared<OwnedEvent>();
+  CUresult result = event->event != nullptr ? rt_.codec->unpack(unpack_stream_, jobs) : CUDA_ERROR_UNKNOWN;
+  if (result == CUDA_SUCCESS) result = driver().cuEventRecord(event->event, unpack_stream_);
+  for (Unit* unit : *batch) {
+    unit->ready = event->event;
+    counters().tier_left(unit->blob_on_host, unit->blob.bytes);
+    counters().unpacks.fetch_add(1, std::memory_order_relaxed);
+    counters().raw_changed(static_cast<int64_t>(unit->bytes));
+    unit->state.store(UnitState::kArriving, std::memory_order_seq_cst);
+  }
+  if (result != CUDA_SUCCESS) log_error("queueing an unpack failed with driver error %d", result);
+  arrivals_.push_back({std::move(event), std::move(*batch)});
+  batch->clear();
+  return result;
+}
+
+void Engine::settle(bool wait_for_first) {
+  RelaxedCapture relaxed;
+  while (!arrivals_.empty()) {
+    Arrival& arrival = arrivals_.front();
+    const CUresult result = driver().cuEventQuery(arrival.event->event);
+    if (result == CUDA_ERROR_NOT_READY && !wait_for_first) return;
+    if (result == CUDA_ERROR_NOT_READY) {
+      const std::shared_ptr<OwnedEvent> event = arrival.event;  // another thread may settle it meanwhile
+      mutex_.unlock();
+      driver().cuEventSynchronize(event->event);
+      mutex_.lock();
+      wait_for_first = false;
+      continue;
+    }
+    for (Unit* unit : arrival.units) settled(*unit);
+    arrivals_.pop_front();
+    wait_for_first = false;
+    changed_.notify_all();
+  }
+}
+
+void Engine::settled(Unit& unit) {
+  const Result& result = work_.result(unit.result_slot);
+  if (result.done == 0 || result.status != Status::kOk) {
+    unit.damaged = true;
+    counters().verify_failures.fetch_add(1, std::memory_order_relaxed);
+    log_error("integrity: unpacking unit %u found %u damaged blocks (first %u, status %u)", unit.index,
+              result.bad_blocks, result.first_bad_block, static_cast<unsigned>(result.status));
+  }
+  for (uint32_t c = 0; c < kCodecCount; ++c) counters().codec_unpacked(c, result.codec_in[c], result.codec_out[c]);
+  work_.give(unit.result_slot);
+  unit.ready = nullptr;
+  // The blob stays if evictions used to find the content unchanged: the next one then costs a hash instead of a pack.
+  if (unit.dirty_drops > unit.clean_drops) drop_blob(unit);
+  unit.state.store(UnitState::kRaw, std::memory_order_seq_cst);
+}
+
+void Engine::drop_blob(Unit& unit) {
+  if (unit.blob.bytes == 0) return;
+  if (unit.blob_on_host) {
+    rt_.host->release(reinterpret_cast<void*>(unit.blob.address));
+    host_full_ = false;
+  } else {
+    rt_.blobs->release(unit.blob.address);
+  }
+  unit.blob = {};
+  unit.blob_on_host = false;
+}
+
+bool Engine::wait_for_room(uint64_t bytes, Lock& lock) {
+  const uint64_t before = exhausted_;
+  wanted_ = bytes;
+  woken_ = true;
+  mover_wake_.notify_one();
+  changed_.wait(lock, [&] { return exhausted_ != before || room() >= bytes || stop_; });
+  const bool ok = room() >= bytes;
+  wanted_ = 0;
+  return ok;
+}
+
+// One unit of a set towards kRaw or kArriving. The caller holds turn_ if this may have to wait for room.
+bool Engine::make_one_raw(Unit& unit, std::vector<Unit*>* batch, Lock& lock, CUresult* error) {
+  for (int refused = 0;;) {
+    Made made = Made::kYes;
+    switch (unit.state.load(std::memory_order_acquire)) {
+      case UnitState::kRaw:
+      case UnitState::kArriving:
+        return true;
+      case UnitState::kClaimed:
+        unit.cancel_pack = true;
+        changed_.wait(lock, [&] { return unit.state.load(std::memory_order_acquire) != UnitState::kClaimed || stop_; });
+        continue;
+      case UnitState::kUnbacked:
+        made = map_fresh(unit);
+        if (made == Made::kYes) {
+          unit.state.store(UnitState::kRaw, std::memory_order_seq_cst);
+          counters().raw_changed(static_cast<int64_t>(unit.bytes));
+          return true;
+        }
+        break;
+      case UnitState::kPacked:
+      case UnitState::kHost:
+        for (Unit* queued : *batch) {
+          if (queued == &unit) return true;
+        }
+        made = start_unpack(unit, batch);
+        if (made == Made::kYes) return true;
+        break;
+    }
+    if (made == Made::kFailed) {
+      *error = CUDA_ERROR_UNKNOWN;
+      return false;
+    }
+    if (const CUresult result = flush(batch); result != CUDA_SUCCESS) {
+      *error = result;
+      return false;
+    }
+    if (!arrivals_.empty()) settle(true);  // frees result slots and kept blobs before memory is fought for
+    // Room by our books that the driver does not grant: others hold the card. Ask the mover a few times, then say so.
+    const bool denied = room() >= unit.bytes && ++refused > 3;
+    if (denied || (room() < unit.bytes && !wait_for_room(unit.bytes, lock))) {
+      *error = CUDA_ERROR_OUT_OF_MEMORY;
+      return false;
+    }
+  }
+}
+
+}  // namespace loretoken

@@ -1,0 +1,227 @@
+#include "residency/engine.h"
+
+#include <algorithm>
+#include <chrono>
+#include <exception>
+
+#include "base/log.h"
+#include "base/settings.h"
+#include "driver/driver.h"
+#include "memory/page_table.h"
+#include "memory/physical.h"
+#include "reach/reach.h"
+#include "report/counters.h"
+#include "runtime/factories.h"
+
+namespace loretoken {
+namespace {
+
+uint64_t now_ns() {
+  return static_cast<uint64_t>(
+      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
+          .count());
+}
+
+}  // namespace
+
+Engine::OwnedEvent::OwnedEvent() {
+  if (driver().cuEventCreate(&event, CU_EVENT_DISABLE_TIMING | CU_EVENT_BLOCKING_SYNC) != CUDA_SUCCESS) event = nullptr;
+}
+
+Engine::OwnedEvent::~OwnedEvent() {
+  if (event != nullptr) driver().cuEventDestroy_v2(event);
+}
+
+Engine::Engine(DeviceRuntime& runtime) : rt_(runtime), work_(runtime.unit_max) {
+  ContextScope scope(rt_.context);
+  RelaxedCapture relaxed;
+  // Unpacks gate the program's next launch, so they go ahead of everything; packing goes behind.
+  int least = 0;
+  int greatest = 0;
+  driver().cuCtxGetStreamPriorityRange(&least, &greatest);
+  driver().cuStreamCreateWithPriority(&unpack_stream_, CU_STREAM_NON_BLOCKING, greatest);
+  driver().cuStreamCreateWithPriority(&pack_stream_, CU_STREAM_NON_BLOCKING, least);
+  driver().cuEventCreate(&pack_done_, CU_EVENT_DISABLE_TIMING | CU_EVENT_BLOCKING_SYNC);
+  if (!usable()) return;
+  const uint64_t chunk = std::min<uint64_t>(uint64_t{32} << 20, rt_.unit_max);
+  const uint64_t reserve = (Codec::max_blob_bytes(rt_.unit_max) + chunk - 1) / chunk * chunk + chunk;
+  rt_.physical->charge(work_.device_bytes());
+  rt_.physical->set_reserve(reserve);
+  low_water_ = std::max(settings().low_water.of(rt_.limit), rt_.unit_max);
+  mover_ = std::thread([this] { mover_main(); });
+}
+
+Engine::~Engine() {
+  {
+    std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  mover_wake_.notify_all();
+  changed_.notify_all();
+  if (mover_.joinable()) mover_.join();
+}
+
+bool Engine::usable() const {
+  return work_.ready() && unpack_stream_ != nullptr && pack_stream_ != nullptr && pack_done_ != nullptr;
+}
+
+CUresult Engine::back(Unit& unit) {
+  std::lock_guard turn(turn_);
+  Lock lock(mutex_);
+  unit.requested = true;
+  unit.last_reach.store(reach_clock(), std::memory_order_relaxed);
+  CUresult error = CUDA_SUCCESS;
+  std::vector<Unit*> batch;
+  const bool made = make_one_raw(unit, &batch, lock, &error);
+  const CUresult queued = flush(&batch);
+  unit.requested = false;
+  if (room() < low_water_) wake_mover();
+  return made ? queued : error;
+}
+
+void Engine::unback(Unit& unit) {
+  Lock lock(mutex_);
+  changed_.wait(lock, [&] { return unit.state.load(std::memory_order_acquire) != UnitState::kClaimed; });
+  drop_blob(unit);
+  if (unit.handle != 0) {
+    release_handle(unit);
+    counters().raw_changed(-static_cast<int64_t>(unit.bytes));
+  }
+  unit.state.store(UnitState::kUnbacked, std::memory_order_seq_cst);
+  changed_.notify_all();
+}
+
+CUresult Engine::make_raw(const ReachSet& set, StreamSlot& stream, bool host_wait) {
+  const uint64_t started = now_ns();
+  std::unique_lock<std::mutex> turn(turn_, std::defer_lock);
+  Lock lock(mutex_);
+  settle();
+  const auto resident = [&] {
+    return std::all_of(set.begin(), set.end(), [](Unit* unit) {
+      const UnitState state = unit->state.load(std::memory_order_acquire);
+      return state == UnitState::kRaw || state == UnitState::kArriving;
+    });
+  };
+  if (!resident()) {
+    lock.unlock();
+    turn.lock();
+    lock.lock();
+  }
+  uint64_t bytes = 0;
+  for (Unit* unit : set) {
+    unit->holds.fetch_add(1, std::memory_order_seq_cst);
+    unit->requested = true;
+    bytes += unit->bytes;
+  }
+  CUresult error = CUDA_SUCCESS;
+  std::vector<Unit*> batch;
+  for (Unit* unit : set) {
+    if (unit->damaged && settings().integrity == Integrity::kFail) error = CUDA_ERROR_ECC_UNCORRECTABLE;
+    if (error != CUDA_SUCCESS || !make_one_raw(*unit, &batch, lock, &error)) break;
+  }
+  if (const CUresult queued = flush(&batch); error == CUDA_SUCCESS) error = queued;
+  const uint64_t now = reach_clock();
+  for (Unit* unit : set) {
+    unit->requested = false;
+    unit->last_reach.store(now, std::memory_order_relaxed);
+    unit->stream_mask.fetch_or(stream.mask(), std::memory_order_relaxed);
+#ifndef LORETOKEN_MUTATE_EVENT_WAIT
+    if (error == CUDA_SUCCESS && unit->state.load(std::memory_order_acquire) == UnitState::kArriving) {
+      error = driver().cuStreamWaitEvent(stream.stream, unit->ready, 0);
+    }
+#endif
+  }
+  if (host_wait) {
+    while (error == CUDA_SUCCESS && !arrivals_.empty() && std::any_of(set.begin(), set.end(), [](Unit* unit) {
+             return unit->state.load(std::memory_order_acquire) == UnitState::kArriving;
+           })) {
+      settle(true);
+    }
+  }
+  const bool low = room() < low_water_;
+  if (low) wake_mover();
+  const uint64_t limit = rt_.physical->available();
+  lock.unlock();
+  counters().wait_ns.fetch_add(now_ns() - started, std::memory_order_relaxed);
+  if (error != CUDA_SUCCESS) {
+    release_holds(set);
+    if (error == CUDA_ERROR_OUT_OF_MEMORY) {
+      counters().oom.fetch_add(1, std::memory_order_relaxed);
+      log_error(
+          "an operation reaches %.1f MiB that do not fit the physical limit of %.1f MiB beside what must stay raw",
+          static_cast<double>(bytes) / 1048576.0, static_cast<double>(limit) / 1048576.0);
+    }
+  }
+  return error;
+}
+
+void Engine::release_holds(const ReachSet& set) {
+  for (Unit* unit : set) unit->holds.fetch_sub(1, std::memory_order_release);
+}
+
+CUresult Engine::pin(Unit& unit, Pin reason) {
+  {
+    Lock lock(mutex_);
+    ++unit.pin_counts[static_cast<int>(reason)];
+    unit.pins.fetch_or(1u << static_cast<int>(reason), std::memory_order_seq_cst);
+  }
+  counters().pinned(reason, +1);
+  if (unit.state.load(std::memory_order_acquire) == UnitState::kRaw) return CUDA_SUCCESS;
+  return back(unit);
+}
+
+void Engine::unpin(Unit& unit, Pin reason) {
+  Lock lock(mutex_);
+  uint32_t& count = unit.pin_counts[static_cast<int>(reason)];
+  if (count == 0) return;
+  counters().pinned(reason, -1);
+  if (--count == 0) unit.pins.fetch_and(~(1u << static_cast<int>(reason)), std::memory_order_seq_cst);
+}
+
+void Engine::discard_content(Unit& unit) {
+  Lock lock(mutex_);
+  for (;;) {
+    const UnitState state = unit.state.load(std::memory_order_acquire);
+    if (state == UnitState::kClaimed) {
+      unit.cancel_pack = true;
+      changed_.wait(lock, [&] { return unit.state.load(std::memory_order_acquire) != UnitState::kClaimed || stop_; });
+    } else if (state == UnitState::kArriving) {
+      settle(true);
+    } else {
+      break;
+    }
+  }
+  if (unit.state.load(std::memory_order_acquire) != UnitState::kRaw) {
+    if (unit.blob.bytes != 0) counters().tier_left(unit.blob_on_host, unit.blob.bytes);
+    unit.state.store(UnitState::kUnbacked, std::memory_order_seq_cst);
+  }
+  drop_blob(unit);
+  unit.damaged = false;
+  unit.clean_drops = 0;
+  unit.dirty_drops = 0;
+  unit.ever_packed = false;
+  unit.retry_pack_after = 0;
+}
+
+void Engine::trim(uint64_t keep) {
+  Lock lock(mutex_);
+  reclaim_idle(~uint64_t{0});
+  rt_.physical->trim(keep);
+  changed_.notify_all();
+}
+
+std::unique_ptr<Residency> make_residency(DeviceRuntime& runtime) {
+  auto engine = std::make_unique<Engine>(runtime);
+  if (!engine->usable()) return nullptr;
+  return engine;
+}
+
+uint64_t reach_clock() {
+#if defined(__x86_64__)
+  return __builtin_ia32_rdtsc();
+#else
+  return now_ns();
+#endif
+}
+
+}  // namespace loretoken

@@ -1,0 +1,115 @@
+// The one implementation of Residency: on-demand unpack by the launching threads, packing and spilling by a mover
+// thread.
+//
+// Locks, in order: turn_ → mutex_ → (Streams' and Reach's own). The mover never takes turn_. No lock is held across a
+// wait for the GPU. A thread that needs room holds turn_, so that two threads never each hold half of what the other
+// needs.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "residency/residency.h"
+#include "residency/workspace.h"
+#include "runtime/runtime.h"
+
+namespace loretoken {
+
+class Engine final : public Residency {
+ public:
+  explicit Engine(DeviceRuntime& runtime);
+  ~Engine() override;
+
+  CUresult back(Unit& unit) override;
+  void unback(Unit& unit) override;
+  CUresult make_raw(const ReachSet& set, StreamSlot& stream, bool host_wait) override;
+  void release_holds(const ReachSet& set) override;
+  CUresult pin(Unit& unit, Pin reason) override;
+  void unpin(Unit& unit, Pin reason) override;
+  void discard_content(Unit& unit) override;
+  void trim(uint64_t keep) override;
+
+  // Strict check: unmaps every raw unit outside `set`, maps those inside. The device is idle at the call.
+  CUresult isolate(const ReachSet& set);
+  // False when streams or scratch could not be had.
+  bool usable() const;
+  // Every live unit of the device, for operations whose reach is unknown.
+  void add_everything(ReachSet* set) const;
+
+ private:
+  using Lock = std::unique_lock<std::mutex>;
+  struct OwnedEvent {
+    OwnedEvent();
+    ~OwnedEvent();
+    CUevent event = nullptr;
+  };
+  struct Arrival {
+    std::shared_ptr<OwnedEvent> event;
+    std::vector<Unit*> units;
+  };
+  enum class Made { kYes, kNoRoom, kFailed };
+
+  // mapping.cpp — mutex_ held; no GPU wait inside
+  Made map_fresh(Unit& unit);       // acquires a handle and maps it
+  CUresult map(Unit& unit);         // maps unit.handle, grants access
+  void unmap(Unit& unit);           // keeps the handle
+  void release_handle(Unit& unit);  // unmap + give back
+
+  // arrivals.cpp
+  Made start_unpack(Unit& unit, std::vector<Unit*>* batch);  // mutex_ held: maps, adds to the batch
+  CUresult flush(std::vector<Unit*>* batch);                 // mutex_ held: queues the batch's unpacks
+  void settle(bool wait_for_first = false);                  // mutex_ held: kArriving → kRaw for what has arrived
+  void settled(Unit& unit);
+  void drop_blob(Unit& unit);  // mutex_ held
+  bool make_one_raw(Unit& unit, std::vector<Unit*>* batch, Lock& lock, CUresult* error);
+  bool wait_for_room(uint64_t bytes, Lock& lock);
+
+  // mover.cpp
+  void mover_main();
+  void wake_mover();
+  uint64_t room() const;                                // bytes that acquire() could hand out; mutex_ held
+  uint64_t make_room(uint64_t target, Lock& lock);      // returns bytes won in this round
+  uint64_t reclaim_idle(uint64_t target);               // mutex_ held
+  uint64_t drop_kept_blobs(uint64_t target, bool all);  // mutex_ held
+  uint64_t spill(uint64_t target, Lock& lock);
+  bool anything_to_win(Lock& lock) const;
+  std::vector<Unit*> units() const;
+
+  // packer.cpp — the mover's; unlocks while the GPU works
+  struct Packing;
+  uint64_t pack_some(uint64_t target, Lock& lock);
+  std::vector<Unit*> claim_victims(uint64_t target, Lock& lock);
+  bool worth_packing(const Unit& unit, uint64_t now) const;
+  void unclaim(Unit& unit);
+  void find_unchanged(std::vector<Packing>* batch);
+  bool place_blob(Packing* packing, Lock& lock);
+  void pack_and_verify(std::vector<Packing>* batch);
+  uint64_t commit(std::vector<Packing>* batch, Lock& lock);
+  CUresult gpu_wait();
+
+  DeviceRuntime& rt_;
+  Workspace work_;
+  CUstream unpack_stream_ = nullptr;
+  CUstream pack_stream_ = nullptr;
+  CUevent pack_done_ = nullptr;
+  uint64_t low_water_ = 0;
+
+  std::mutex turn_;
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;  // a claim ended, room appeared, or the mover gave up
+  std::condition_variable mover_wake_;
+  std::deque<Arrival> arrivals_;  // in queueing order on unpack_stream_
+  uint64_t wanted_ = 0;           // bytes the thread that holds turn_ waits for
+  uint64_t exhausted_ = 0;        // counts rounds in which nothing could be won
+  uint32_t fruitless_ = 0;        // rounds since the last win while a thread waits
+  bool woken_ = false;
+  bool host_full_ = false;  // the host arena refused; cleared when something leaves it
+  bool stop_ = false;
+  std::thread mover_;
+};
+
+}  // namespace loretoken

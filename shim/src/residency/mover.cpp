@@ -1,0 +1,202 @@
+// The mover: one thread per device that keeps a low-water mark of physical memory free and makes room on demand.
+//
+// Order of what it gives up: memory without content, blobs kept for units that keep changing, cold raw units (packed),
+// all kept blobs, and last packed blobs (spilled to the host). In mode hold nothing new is packed; the rest goes on.
+#include <algorithm>
+#include <chrono>
+
+#include "base/depth.h"
+#include "base/log.h"
+#include "driver/driver.h"
+#include "memory/page_table.h"
+#include "memory/physical.h"
+#include "report/counters.h"
+#include "residency/engine.h"
+
+namespace loretoken {
+
+using namespace std::chrono_literals;
+
+namespace {
+constexpr uint32_t kPatience = 20000;  // rounds of at least 100 µs: 2 s
+}
+
+void Engine::wake_mover() {
+  woken_ = true;
+  mover_wake_.notify_one();
+}
+
+uint64_t Engine::room() const {
+  const uint64_t taken = rt_.physical->held() - rt_.physical->idle() + rt_.physical->reserve();
+  const uint64_t available = rt_.physical->available();
+  return available > taken ? available - taken : 0;
+}
+
+std::vector<Unit*> Engine::units() const {
+  std::vector<Unit*> mine;
+  const uint32_t count = unit_count();
+  for (uint32_t index = 1; index < count; ++index) {
+    Unit* unit = unit_by_index(index);
+    if (unit != nullptr && unit->device == rt_.ordinal) mine.push_back(unit);
+  }
+  return mine;
+}
+
+void Engine::mover_main() {
+  InShim inside;
+  driver().cuCtxSetCurrent(rt_.context);
+  CUstreamCaptureMode relaxed = CU_STREAM_CAPTURE_MODE_RELAXED;
+  driver().cuThreadExchangeStreamCaptureMode(&relaxed);
+  auto pause = 100ms;
+  Lock lock(mutex_);
+  while (!stop_) {
+    settle();
+    const uint64_t target = std::max(low_water_, wanted_);
+    const auto idle = arrivals_.empty() ? std::chrono::milliseconds(pause) : 1ms;
+    if (room() >= target) {
+      pause = 100ms;
+      mover_wake_.wait_for(lock, idle, [&] { return woken_ || stop_; });
+      woken_ = false;
+      continue;
+    }
+    woken_ = false;
+    const uint64_t won = make_room(target, lock);
+    if (won != 0) changed_.notify_all();
+    if (won != 0 || wanted_ == 0) fruitless_ = 0;
+    if (room() >= target || won != 0 || stop_) continue;
+    // Units held by running calls may still come free, so one dry round proves nothing; kPatience of them do.
+    if (wanted_ != 0 && room() < wanted_ && (!anything_to_win(lock) || ++fruitless_ > kPatience)) {
+      fruitless_ = 0;
+      ++exhausted_;
+      changed_.notify_all();
+    }
+    // Nothing could be won: the program must run on first. Short while a thread waits, longer while only the low-water
+    // mark is missed.
+    pause = wanted_ != 0 ? 1ms : std::min(pause * 2, std::chrono::milliseconds(200));
+    if (wanted_ != 0) {
+      lock.unlock();
+      std::this_thread::sleep_for(100us);
+      lock.lock();
+    } else {
+      mover_wake_.wait_for(lock, pause, [&] { return woken_ || stop_; });
+    }
+  }
+}
+
+// Whether waiting can still help: something is on its way, or a unit may become a victim without the waiting thread's
+// help.
+bool Engine::anything_to_win(Lock&) const {
+  if (!arrivals_.empty()) return true;
+  const uint64_t now = reach_clock();
+  const bool may_pack = Runtime::get() != nullptr && Runtime::get()->mode() == Mode::kFull;
+  for (Unit* unit : units()) {
+    const UnitState state = unit->state.load(std::memory_order_acquire);
+    if (state == UnitState::kClaimed) return true;
+    if (unit->requested) continue;
+    const bool idle = (unit->flags.load(std::memory_order_acquire) & kFlagIdle) != 0;
+    if (state == UnitState::kRaw && idle) return true;
+    if (state == UnitState::kRaw && unit->blob.bytes != 0) return true;
+    if (state == UnitState::kRaw && may_pack && unit->pins.load() == 0 && worth_packing(*unit, now)) return true;
+    if (state == UnitState::kPacked && rt_.host->used() + unit->blob.bytes <= rt_.host->limit() &&
+        rt_.host->limit() != 0 && !host_full_) {
+      return true;
+    }
+  }
+  return false;
+}
+
+uint64_t Engine::make_room(uint64_t target, Lock& lock) {
+  uint64_t won = reclaim_idle(target);
+  if (room() >= target) return won;
+  won += drop_kept_blobs(target, false);
+  if (room() >= target) return won;
+  if (Runtime::get()->mode() == Mode::kFull) won += pack_some(target, lock);
+  if (won != 0 || room() >= target) return won;
+  // Only a waiting thread is worth more than the packed copies we have: the low-water mark is not.
+  if (wanted_ == 0) return 0;
+  won += drop_kept_blobs(wanted_, true);
+  if (won != 0) return won;
+  return spill(wanted_, lock);
+}
+
+uint64_t Engine::reclaim_idle(uint64_t target) {
+  uint64_t won = 0;
+  for (Unit* unit : units()) {
+    if (room() >= target) break;
+    if (unit->state.load(std::memory_order_acquire) != UnitState::kRaw) continue;
+    if ((unit->flags.load(std::memory_order_seq_cst) & kFlagIdle) == 0 || unit->requested) continue;
+    if (unit->pins.load(std::memory_order_relaxed) & ~(1u << static_cast<int>(Pin::kSmall))) continue;
+    if (!streams().passed(streams().mark(unit->device, unit->stream_mask.load(std::memory_order_relaxed)))) continue;
+    unit->state.store(UnitState::kClaimed, std::memory_order_seq_cst);
+    // The heap clears the idle flag before it reads the state: one of us sees the other.
+    if ((unit->flags.load(std::memory_order_seq_cst) & kFlagIdle) == 0 || unit->holds.load() != 0) {
+      unit->state.store(UnitState::kRaw, std::memory_order_seq_cst);
+      continue;
+    }
+    drop_blob(*unit);
+    release_handle(*unit);
+    counters().raw_changed(-static_cast<int64_t>(unit->bytes));
+    unit->state.store(UnitState::kUnbacked, std::memory_order_seq_cst);
+    won += unit->bytes;
+  }
+  if (won != 0) changed_.notify_all();
+  return won;
+}
+
+uint64_t Engine::drop_kept_blobs(uint64_t target, bool all) {
+  uint64_t won = 0;
+  const uint64_t before = rt_.blobs->backed();
+  for (Unit* unit : units()) {
+    if (room() >= target) break;
+    if (unit->state.load(std::memory_order_acquire) != UnitState::kRaw || unit->blob.bytes == 0) continue;
+    if (unit->blob_on_host || (!all && unit->dirty_drops <= unit->clean_drops)) continue;
+    drop_blob(*unit);
+  }
+  won += before - rt_.blobs->backed();
+  return won;
+}
+
+uint64_t Engine::spill(uint64_t target, Lock& lock) {
+  std::vector<Unit*> packed;
+  for (Unit* unit : units()) {
+    if (unit->state.load(std::memory_order_acquire) == UnitState::kPacked && !unit->requested) packed.push_back(unit);
+  }
+  std::sort(packed.begin(), packed.end(), [](Unit* a, Unit* b) { return a->last_reach.load() < b->last_reach.load(); });
+  const uint64_t before = rt_.blobs->backed();
+  uint64_t moved = 0;
+  for (Unit* unit : packed) {
+    if (room() >= target || moved >= 4 * target) break;
+    void* host = rt_.host->allocate(unit->blob.bytes);
+    if (host == nullptr) {
+      host_full_ = true;
+      break;
+    }
+    // Claimed as far as others are concerned: a launch that needs it waits for the end of the copy.
+    unit->state.store(UnitState::kClaimed, std::memory_order_seq_cst);
+    unit->cancel_pack = false;
+    const BlobRef blob = unit->blob;
+    lock.unlock();
+    CUresult result = driver().cuMemcpyDtoHAsync_v2(host, blob.address, blob.bytes, pack_stream_);
+    if (result == CUDA_SUCCESS) result = gpu_wait();
+    lock.lock();
+    if (result != CUDA_SUCCESS) {
+      rt_.host->release(host);
+      unit->state.store(UnitState::kPacked, std::memory_order_seq_cst);
+      changed_.notify_all();
+      log_error("spilling a blob to the host failed with driver error %d", result);
+      break;
+    }
+    rt_.blobs->release(blob.address);
+    unit->blob = {reinterpret_cast<uint64_t>(host), blob.bytes};
+    unit->blob_on_host = true;
+    counters().tier_left(false, blob.bytes);
+    counters().tier_entered(true, blob.bytes);
+    counters().spills.fetch_add(1, std::memory_order_relaxed);
+    unit->state.store(UnitState::kHost, std::memory_order_seq_cst);
+    changed_.notify_all();
+    moved += blob.bytes;
+  }
+  return before - std::min(before, rt_.blobs->backed());
+}
+
+}  // namespace loretoken

@@ -1,0 +1,309 @@
+// Packing: a batch of cold units becomes blobs. For each unit, in this order (design §3.5: nothing is lost):
+//
+//   chosen → scans queued until then have reported → claimed → readers gone → fenced behind its streams
+//   → unchanged? drop : analyse, place, pack, verify → unmapped
+//
+// The engine's mutex is dropped while the GPU works; whoever needs the unit meanwhile cancels it.
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "base/settings.h"
+#include "driver/driver.h"
+#include "memory/physical.h"
+#include "reach/reach.h"
+#include "report/counters.h"
+#include "residency/engine.h"
+#include "residency/policy.h"
+
+namespace loretoken {
+
+struct Engine::Packing {
+  Unit* unit = nullptr;
+  uint32_t plan = 0;  // which plan of the workspace
+  uint32_t slot = 0;  // result slot
+  uint64_t blob_bytes = 0;
+  BlobRef blob;  // the new one, or the kept one when unchanged
+  bool on_host = false;
+  enum class State { kNew, kUnchanged, kAnalysed, kPlaced, kGood, kGivenUp } state = State::kNew;
+  Job job{};
+};
+
+namespace {
+
+constexpr uint64_t kRetryTicks = uint64_t{10'000'000'000};  // about 3–5 s of the time stamp counter
+
+uint64_t content_of(const Unit& unit) {
+  return unit.content_bytes != 0 ? unit.content_bytes : unit.bytes;
+}
+
+CodecMask allowed_codecs() {
+  return kDecodableCodecs;
+}
+
+}  // namespace
+
+// A unit that did not shrink is left alone for a while, unless somebody waits and the host has room for it.
+bool Engine::worth_packing(const Unit& unit, uint64_t now) const {
+  if (unit.retry_pack_after <= now) return true;
+  return wanted_ != 0 && !host_full_ && rt_.host->used() + unit.bytes <= rt_.host->limit();
+}
+
+CUresult Engine::gpu_wait() {
+  const CUresult recorded = driver().cuEventRecord(pack_done_, pack_stream_);
+  return recorded != CUDA_SUCCESS ? recorded : driver().cuEventSynchronize(pack_done_);
+}
+
+void Engine::unclaim(Unit& unit) {
+  unit.cancel_pack = false;
+  unit.state.store(UnitState::kRaw, std::memory_order_seq_cst);
+  changed_.notify_all();
+}
+
+// Victims in state kClaimed that no operation can reach any more without cancelling. mutex_ is held at entry and exit.
+std::vector<Unit*> Engine::claim_victims(uint64_t target, Lock& lock) {
+  const uint64_t now = reach_clock();
+  std::vector<Unit*> candidates;
+  for (Unit* unit : units()) {
+    if (unit->state.load(std::memory_order_acquire) == UnitState::kRaw && unit->pins.load() == 0 &&
+        unit->holds.load() == 0 && !unit->requested && worth_packing(*unit, now) &&
+        (unit->flags.load() & kFlagIdle) == 0) {
+      candidates.push_back(unit);
+    }
+  }
+  const uint64_t have = room();
+  std::vector<Unit*> chosen = choose_victims(candidates, target > have ? 2 * (target - have) : 0, Workspace::kBatch);
+  std::vector<uint64_t> seen;
+  for (Unit* unit : chosen) seen.push_back(unit->last_reach.load(std::memory_order_relaxed));
+
+  // A scan queued before the choice may still tell that somebody holds the address of a chosen unit.
+  const uint64_t scans = rt_.reach->scans_queued();
+  if (!chosen.empty() && rt_.reach->scans_reported() < scans) {
+    lock.unlock();
+    for (rt_.reach->poll(); rt_.reach->scans_reported() < scans && !stop_; rt_.reach->poll()) usleep(20);
+    lock.lock();
+  }
+  std::vector<Unit*> claimed;
+  std::vector<uint64_t> claimed_seen;
+  for (size_t i = 0; i < chosen.size(); ++i) {
+    Unit* unit = chosen[i];
+    if (unit->state.load(std::memory_order_acquire) != UnitState::kRaw || unit->requested) continue;
+    unit->cancel_pack = false;
+    unit->state.store(UnitState::kClaimed, std::memory_order_seq_cst);
+    claimed.push_back(unit);
+    claimed_seen.push_back(seen[i]);
+  }
+  lock.unlock();
+  wait_for_readers();
+  lock.lock();
+  std::vector<Unit*> victims;
+  for (size_t i = 0; i < claimed.size(); ++i) {
+    Unit* unit = claimed[i];
+    // Reached since it was chosen: then it is no longer cold, and a scan queued meanwhile may concern it.
+    if (unit->cancel_pack || unit->holds.load(std::memory_order_acquire) != 0 || unit->pins.load() != 0 ||
+        (unit->flags.load() & kFlagIdle) != 0 || unit->last_reach.load(std::memory_order_acquire) != claimed_seen[i]) {
+      unclaim(*unit);
+    } else {
+      victims.push_back(unit);
+    }
+  }
+  return victims;
+}
+
+uint64_t Engine::pack_some(uint64_t target, Lock& lock) {
+  const std::vector<Unit*> victims = claim_victims(target, lock);
+  if (victims.empty()) return 0;
+  uint64_t mask = 0;
+  std::vector<Packing> batch;
+  for (Unit* unit : victims) {
+    // Who holds its address may have used it on any stream.
+    mask |=
+        (unit->flags.load() & kFlagIsTarget) != 0 ? ~uint64_t{0} : unit->stream_mask.load(std::memory_order_acquire);
+    if (unit->hidden) map(*unit);
+    Packing packing;
+    packing.unit = unit;
+    packing.plan = static_cast<uint32_t>(batch.size());
+    packing.slot = work_.take();
+    if (packing.slot == Workspace::kNone) {
+      unclaim(*unit);
+      continue;
+    }
+    packing.job = {.raw = unit->base,
+                   .raw_bytes = content_of(*unit),
+                   .blob = 0,
+                   .blob_capacity = 0,
+                   .plan = work_.plan(packing.plan),
+                   .result = work_.result_address(packing.slot)};
+    batch.push_back(packing);
+  }
+  lock.unlock();
+#ifndef LORETOKEN_MUTATE_FENCE
+  const CUresult fenced = streams().wait(pack_stream_, streams().mark(static_cast<uint8_t>(rt_.ordinal), mask));
+#else
+  const CUresult fenced = CUDA_SUCCESS;
+  (void)mask;
+#endif
+  if (fenced == CUDA_SUCCESS) {
+    find_unchanged(&batch);
+    std::vector<Job> jobs;
+    for (Packing& packing : batch) {
+      if (packing.state == Packing::State::kNew) jobs.push_back(packing.job);
+    }
+    if (!jobs.empty() && rt_.codec->analyse(pack_stream_, jobs, allowed_codecs()) == CUDA_SUCCESS &&
+        gpu_wait() == CUDA_SUCCESS) {
+      for (Packing& packing : batch) {
+        if (packing.state != Packing::State::kNew) continue;
+        const Result& result = work_.result(packing.slot);
+        if (result.done == 0 || result.status != Status::kOk) continue;
+        packing.blob_bytes = result.blob_bytes;
+        packing.state = Packing::State::kAnalysed;
+      }
+    }
+  }
+  lock.lock();
+  for (Packing& packing : batch) {
+    if (packing.state == Packing::State::kAnalysed && !packing.unit->cancel_pack && place_blob(&packing, lock)) {
+      packing.state = Packing::State::kPlaced;
+    }
+  }
+  lock.unlock();
+  pack_and_verify(&batch);
+  lock.lock();
+  return commit(&batch, lock);
+}
+
+// Units that still have the blob of their last packing: if every checksum agrees, it is their content.
+void Engine::find_unchanged(std::vector<Packing>* batch) {
+  std::vector<Job> jobs;
+  std::vector<Packing*> asked;
+  for (Packing& packing : *batch) {
+    if (packing.unit->blob.bytes == 0) continue;
+    Job job = packing.job;
+    job.blob = packing.unit->blob.address;
+    job.blob_capacity = packing.unit->blob.bytes;
+    jobs.push_back(job);
+    asked.push_back(&packing);
+  }
+  if (jobs.empty() || rt_.codec->unchanged(pack_stream_, jobs) != CUDA_SUCCESS || gpu_wait() != CUDA_SUCCESS) return;
+  for (Packing* packing : asked) {
+    Result& result = work_.result(packing->slot);
+    if (result.done != 0 && result.status == Status::kOk && result.changed_blocks == 0) {
+      packing->state = Packing::State::kUnchanged;
+      packing->blob = packing->unit->blob;
+      packing->on_host = packing->unit->blob_on_host;
+    }
+    result = Result{};
+  }
+}
+
+// Room for the new blob: VRAM if packing pays there, else the host. mutex_ is held.
+bool Engine::place_blob(Packing* packing, Lock&) {
+  drop_blob(*packing->unit);  // what was kept is out of date
+  const uint64_t bytes = packing->blob_bytes;
+  // Packing pays when at least 1/16 of the handle is won.
+  const bool shrinks = bytes <= packing->unit->bytes - packing->unit->bytes / 16;
+  if (shrinks) {
+    packing->blob.address = rt_.blobs->allocate(bytes);
+    packing->on_host = false;
+  } else {
+    packing->unit->retry_pack_after = reach_clock() + kRetryTicks;
+  }
+  if (packing->blob.address == 0 && wanted_ != 0) {
+    packing->blob.address = reinterpret_cast<uint64_t>(rt_.host->allocate(bytes));
+    packing->on_host = packing->blob.address != 0;
+    if (packing->blob.address == 0) host_full_ = true;
+  }
+  if (packing->blob.address == 0) return false;
+  packing->blob.bytes = bytes;
+  packing->job.blob = packing->blob.address;
+  packing->job.blob_capacity = bytes;
+  return true;
+}
+
+void Engine::pack_and_verify(std::vector<Packing>* batch) {
+  std::vector<Job> jobs;
+  std::vector<Packing*> placed;
+  for (Packing& packing : *batch) {
+    if (packing.state != Packing::State::kPlaced) continue;
+    work_.result(packing.slot) = Result{};
+    jobs.push_back(packing.job);
+    placed.push_back(&packing);
+  }
+  if (jobs.empty()) return;
+  if (rt_.codec->pack(pack_stream_, jobs) != CUDA_SUCCESS || gpu_wait() != CUDA_SUCCESS) return;
+  std::vector<Job> to_verify;
+  std::vector<Packing*> packed;
+  for (Packing* packing : placed) {
+    Result& result = work_.result(packing->slot);
+    if (result.done == 0 || result.status != Status::kOk) continue;
+    for (uint32_t c = 0; c < kCodecCount; ++c) counters().codec_packed(c, result.codec_in[c], result.codec_out[c]);
+    result = Result{};
+    packed.push_back(packing);
+    to_verify.push_back(packing->job);
+  }
+  const Verify verify = settings().verify;
+  const bool check = verify == Verify::kAlways || (verify == Verify::kSample && (reach_clock() >> 10) % 16 == 0);
+  if (!check) {
+    for (Packing* packing : packed) packing->state = Packing::State::kGood;
+    return;
+  }
+  if (to_verify.empty() || rt_.codec->verify(pack_stream_, to_verify) != CUDA_SUCCESS || gpu_wait() != CUDA_SUCCESS) {
+    return;
+  }
+  for (Packing* packing : packed) {
+    const Result& result = work_.result(packing->slot);
+#ifndef LORETOKEN_MUTATE_VERIFY
+    const bool good = result.done != 0 && result.status == Status::kOk && result.bad_blocks == 0;
+#else
+    const bool good = true;
+    (void)result;
+#endif
+    if (good) {
+      packing->state = Packing::State::kGood;
+      continue;
+    }
+    counters().verify_failures.fetch_add(1, std::memory_order_relaxed);
+    log_error("integrity: the blob of unit %u does not decode to its bytes (%u blocks differ); it stays raw",
+              packing->unit->index, result.bad_blocks);
+    packing->state = Packing::State::kGivenUp;
+  }
+}
+
+uint64_t Engine::commit(std::vector<Packing>* batch, Lock&) {
+  uint64_t won = 0;
+  for (Packing& packing : *batch) {
+    Unit& unit = *packing.unit;
+    work_.give(packing.slot);
+    const bool good = packing.state == Packing::State::kGood || packing.state == Packing::State::kUnchanged;
+    if (!good || unit.cancel_pack) {
+      if (packing.state != Packing::State::kUnchanged && packing.blob.address != 0) {
+        unit.blob = packing.blob;
+        unit.blob_on_host = packing.on_host;
+        drop_blob(unit);
+      }
+      if (packing.state == Packing::State::kGivenUp) unit.retry_pack_after = reach_clock() + kRetryTicks;
+      unclaim(unit);
+      continue;
+    }
+    if (packing.state == Packing::State::kUnchanged) {
+      ++unit.clean_drops;
+      counters().drops.fetch_add(1, std::memory_order_relaxed);
+    } else {
+      if (unit.clean_drops + unit.dirty_drops != 0 || unit.ever_packed) ++unit.dirty_drops;
+      unit.ever_packed = true;
+      unit.blob = packing.blob;
+      unit.blob_on_host = packing.on_host;
+      counters().packs.fetch_add(1, std::memory_order_relaxed);
+    }
+    release_handle(unit);
+    counters().raw_changed(-static_cast<int64_t>(unit.bytes));
+    counters().tier_entered(unit.blob_on_host, unit.blob.bytes);
+    unit.state.store(unit.blob_on_host ? UnitState::kHost : UnitState::kPacked, std::memory_order_seq_cst);
+    won += unit.bytes > unit.blob.bytes || unit.blob_on_host ? unit.bytes : 0;
+  }
+  changed_.notify_all();
+  return won;
+}
+
+}  // namespace loretoken
