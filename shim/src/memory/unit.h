@@ -102,4 +102,9 @@ struct Unit {
   uint32_t result_slot = 0;       // kArriving: where the unpack reports
 };
 
+// Bytes from the base that packing has to keep.
+inline uint64_t content_of(const Unit& unit) {
+  return unit.content_bytes != 0 ? unit.content_bytes : unit.bytes;
+}
+
 }  // namespace loretoken

@@ -5,7 +5,6 @@
 #include "base/settings.h"
 #include "driver/driver.h"
 #include "memory/physical.h"
-#include "report/counters.h"
 #include "residency/engine.h"
 
 namespace loretoken {
@@ -29,7 +28,7 @@ CUresult Engine::flush(std::vector<Unit*>* batch) {
   jobs.reserve(batch->size());
   for (Unit* unit : *batch) {
     jobs.push_back({.raw = unit->base,
-                    .raw_bytes = unit->content_bytes != 0 ? unit->content_bytes : unit->bytes,
+                    .raw_bytes = content_of(*unit),
                     .blob = unit->blob.address,
                     .blob_capacity = unit->blob.bytes,
                     .plan = work_.scratch(unit->result_slot),
@@ -42,9 +41,9 @@ CUresult Engine::flush(std::vector<Unit*>* batch) {
   if (result == CUDA_SUCCESS) result = driver().cuEventRecord(event->event, unpack_stream_);
   for (Unit* unit : *batch) {
     unit->ready = event->event;
-    counters().tier_left(unit->blob_on_host, unit->blob.bytes);
-    counters().unpacks.fetch_add(1, std::memory_order_relaxed);
-    counters().raw_changed(static_cast<int64_t>(unit->bytes));
+    accounts_.packed(unit->blob_on_host, unit->blob.bytes, content_of(*unit), -1);
+    Accounts::count(unit->blob_on_host ? accounts_->fetches : accounts_->unpacks);
+    accounts_.raw_changed(static_cast<int64_t>(unit->bytes));
     unit->state.store(UnitState::kArriving, std::memory_order_seq_cst);
   }
   if (result != CUDA_SUCCESS) log_error("queueing an unpack failed with driver error %d", result);
@@ -78,11 +77,10 @@ void Engine::settled(Unit& unit) {
   const Result& result = work_.result(unit.result_slot);
   if (result.done == 0 || result.status != Status::kOk) {
     unit.damaged = true;
-    counters().verify_failures.fetch_add(1, std::memory_order_relaxed);
+    Accounts::count(accounts_->checksum_failures);
     log_error("integrity: unpacking unit %u found %u damaged blocks (first %u, status %u)", unit.index,
               result.bad_blocks, result.first_bad_block, static_cast<unsigned>(result.status));
   }
-  for (uint32_t c = 0; c < kCodecCount; ++c) counters().codec_unpacked(c, result.codec_in[c], result.codec_out[c]);
   work_.give(unit.result_slot);
   unit.ready = nullptr;
   // The blob stays if evictions used to find the content unchanged: the next one then costs a hash instead of a pack.
@@ -129,7 +127,7 @@ bool Engine::make_one_raw(Unit& unit, std::vector<Unit*>* batch, Lock& lock, CUr
         made = map_fresh(unit);
         if (made == Made::kYes) {
           unit.state.store(UnitState::kRaw, std::memory_order_seq_cst);
-          counters().raw_changed(static_cast<int64_t>(unit.bytes));
+          accounts_.raw_changed(static_cast<int64_t>(unit.bytes));
           return true;
         }
         break;

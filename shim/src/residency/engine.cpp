@@ -10,7 +10,6 @@
 #include "memory/page_table.h"
 #include "memory/physical.h"
 #include "reach/reach.h"
-#include "report/counters.h"
 #include "runtime/factories.h"
 
 namespace loretoken {
@@ -32,7 +31,7 @@ Engine::OwnedEvent::~OwnedEvent() {
   if (event != nullptr) driver().cuEventDestroy_v2(event);
 }
 
-Engine::Engine(DeviceRuntime& runtime) : rt_(runtime), work_(runtime.unit_max) {
+Engine::Engine(DeviceRuntime& runtime) : rt_(runtime), accounts_(runtime.ordinal), work_(runtime.unit_max) {
   ContextScope scope(rt_.context);
   RelaxedCapture relaxed;
   // Unpacks gate the program's next launch, so they go ahead of everything; packing goes behind.
@@ -85,7 +84,7 @@ void Engine::unback(Unit& unit) {
   drop_blob(unit);
   if (unit.handle != 0) {
     release_handle(unit);
-    counters().raw_changed(-static_cast<int64_t>(unit.bytes));
+    accounts_.raw_changed(-static_cast<int64_t>(unit.bytes));
   }
   unit.state.store(UnitState::kUnbacked, std::memory_order_seq_cst);
   changed_.notify_all();
@@ -142,11 +141,12 @@ CUresult Engine::make_raw(const ReachSet& set, StreamSlot& stream, bool host_wai
   if (low) wake_mover();
   const uint64_t limit = rt_.physical->available();
   lock.unlock();
-  counters().wait_ns.fetch_add(now_ns() - started, std::memory_order_relaxed);
+  Accounts::count(accounts_->slow_launches);
+  Accounts::count(accounts_->wait_ns, now_ns() - started);
   if (error != CUDA_SUCCESS) {
     release_holds(set);
     if (error == CUDA_ERROR_OUT_OF_MEMORY) {
-      counters().oom.fetch_add(1, std::memory_order_relaxed);
+      Accounts::count(accounts_->out_of_memory);
       log_error(
           "an operation reaches %.1f MiB that do not fit the physical limit of %.1f MiB beside what must stay raw",
           static_cast<double>(bytes) / 1048576.0, static_cast<double>(limit) / 1048576.0);
@@ -165,7 +165,7 @@ CUresult Engine::pin(Unit& unit, Pin reason) {
     ++unit.pin_counts[static_cast<int>(reason)];
     unit.pins.fetch_or(1u << static_cast<int>(reason), std::memory_order_seq_cst);
   }
-  counters().pinned(reason, +1);
+  accounts_.pinned(reason, +1);
   if (unit.state.load(std::memory_order_acquire) == UnitState::kRaw) return CUDA_SUCCESS;
   return back(unit);
 }
@@ -174,7 +174,7 @@ void Engine::unpin(Unit& unit, Pin reason) {
   Lock lock(mutex_);
   uint32_t& count = unit.pin_counts[static_cast<int>(reason)];
   if (count == 0) return;
-  counters().pinned(reason, -1);
+  accounts_.pinned(reason, -1);
   if (--count == 0) unit.pins.fetch_and(~(1u << static_cast<int>(reason)), std::memory_order_seq_cst);
 }
 
@@ -192,7 +192,7 @@ void Engine::discard_content(Unit& unit) {
     }
   }
   if (unit.state.load(std::memory_order_acquire) != UnitState::kRaw) {
-    if (unit.blob.bytes != 0) counters().tier_left(unit.blob_on_host, unit.blob.bytes);
+    if (unit.blob.bytes != 0) accounts_.packed(unit.blob_on_host, unit.blob.bytes, content_of(unit), -1);
     unit.state.store(UnitState::kUnbacked, std::memory_order_seq_cst);
   }
   drop_blob(unit);

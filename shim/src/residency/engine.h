@@ -13,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "residency/accounts.h"
 #include "residency/residency.h"
 #include "residency/workspace.h"
 #include "runtime/runtime.h"
@@ -76,6 +77,7 @@ class Engine final : public Residency {
   uint64_t reclaim_idle(uint64_t target);               // mutex_ held
   uint64_t drop_kept_blobs(uint64_t target, bool all);  // mutex_ held
   uint64_t spill(uint64_t target, Lock& lock);
+  static bool may_pack();
   bool anything_to_win(Lock& lock) const;
   std::vector<Unit*> units() const;
 
@@ -92,6 +94,7 @@ class Engine final : public Residency {
   CUresult gpu_wait();
 
   DeviceRuntime& rt_;
+  Accounts accounts_;
   Workspace work_;
   CUstream unpack_stream_ = nullptr;
   CUstream pack_stream_ = nullptr;

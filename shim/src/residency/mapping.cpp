@@ -4,7 +4,6 @@
 #include "driver/driver.h"
 #include "memory/peers.h"
 #include "memory/physical.h"
-#include "report/counters.h"
 #include "residency/engine.h"
 
 namespace loretoken {
@@ -36,7 +35,7 @@ CUresult Engine::map(Unit& unit) {
     return result;
   }
   unit.hidden = false;
-  counters().maps.fetch_add(1, std::memory_order_relaxed);
+  Accounts::count(accounts_->remaps);
   return CUDA_SUCCESS;
 }
 

@@ -10,7 +10,6 @@
 #include "driver/driver.h"
 #include "memory/page_table.h"
 #include "memory/physical.h"
-#include "report/counters.h"
 #include "residency/engine.h"
 
 namespace loretoken {
@@ -83,12 +82,17 @@ void Engine::mover_main() {
   }
 }
 
+bool Engine::may_pack() {
+  Runtime* runtime = Runtime::get();
+  return runtime != nullptr && runtime->mode() == Mode::kFull;
+}
+
 // Whether waiting can still help: something is on its way, or a unit may become a victim without the waiting thread's
 // help.
 bool Engine::anything_to_win(Lock&) const {
   if (!arrivals_.empty()) return true;
   const uint64_t now = reach_clock();
-  const bool may_pack = Runtime::get() != nullptr && Runtime::get()->mode() == Mode::kFull;
+  const bool packing = may_pack();
   for (Unit* unit : units()) {
     const UnitState state = unit->state.load(std::memory_order_acquire);
     if (state == UnitState::kClaimed) return true;
@@ -96,7 +100,7 @@ bool Engine::anything_to_win(Lock&) const {
     const bool idle = (unit->flags.load(std::memory_order_acquire) & kFlagIdle) != 0;
     if (state == UnitState::kRaw && idle) return true;
     if (state == UnitState::kRaw && unit->blob.bytes != 0) return true;
-    if (state == UnitState::kRaw && may_pack && unit->pins.load() == 0 && worth_packing(*unit, now)) return true;
+    if (state == UnitState::kRaw && packing && unit->pins.load() == 0 && worth_packing(*unit, now)) return true;
     if (state == UnitState::kPacked && rt_.host->used() + unit->blob.bytes <= rt_.host->limit() &&
         rt_.host->limit() != 0 && !host_full_) {
       return true;
@@ -110,7 +114,7 @@ uint64_t Engine::make_room(uint64_t target, Lock& lock) {
   if (room() >= target) return won;
   won += drop_kept_blobs(target, false);
   if (room() >= target) return won;
-  if (Runtime::get()->mode() == Mode::kFull) won += pack_some(target, lock);
+  if (may_pack()) won += pack_some(target, lock);
   if (won != 0 || room() >= target) return won;
   // Only a waiting thread is worth more than the packed copies we have: the low-water mark is not.
   if (wanted_ == 0) return 0;
@@ -135,7 +139,7 @@ uint64_t Engine::reclaim_idle(uint64_t target) {
     }
     drop_blob(*unit);
     release_handle(*unit);
-    counters().raw_changed(-static_cast<int64_t>(unit->bytes));
+    accounts_.raw_changed(-static_cast<int64_t>(unit->bytes));
     unit->state.store(UnitState::kUnbacked, std::memory_order_seq_cst);
     won += unit->bytes;
   }
@@ -189,9 +193,9 @@ uint64_t Engine::spill(uint64_t target, Lock& lock) {
     rt_.blobs->release(blob.address);
     unit->blob = {reinterpret_cast<uint64_t>(host), blob.bytes};
     unit->blob_on_host = true;
-    counters().tier_left(false, blob.bytes);
-    counters().tier_entered(true, blob.bytes);
-    counters().spills.fetch_add(1, std::memory_order_relaxed);
+    accounts_.packed(false, blob.bytes, content_of(*unit), -1);
+    accounts_.packed(true, blob.bytes, content_of(*unit), +1);
+    Accounts::count(accounts_->spills);
     unit->state.store(UnitState::kHost, std::memory_order_seq_cst);
     changed_.notify_all();
     moved += blob.bytes;

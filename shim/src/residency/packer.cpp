@@ -13,9 +13,9 @@
 #include "driver/driver.h"
 #include "memory/physical.h"
 #include "reach/reach.h"
-#include "report/counters.h"
 #include "residency/engine.h"
 #include "residency/policy.h"
+#include "residency/section.h"
 
 namespace loretoken {
 
@@ -33,10 +33,6 @@ struct Engine::Packing {
 namespace {
 
 constexpr uint64_t kRetryTicks = uint64_t{10'000'000'000};  // about 3–5 s of the time stamp counter
-
-uint64_t content_of(const Unit& unit) {
-  return unit.content_bytes != 0 ? unit.content_bytes : unit.bytes;
-}
 
 CodecMask allowed_codecs() {
   return kDecodableCodecs;
@@ -78,8 +74,8 @@ std::vector<Unit*> Engine::claim_victims(uint64_t target, Lock& lock) {
   for (Unit* unit : chosen) seen.push_back(unit->last_reach.load(std::memory_order_relaxed));
 
   // A scan queued before the choice may still tell that somebody holds the address of a chosen unit.
-  const uint64_t scans = rt_.reach->scans_queued();
-  if (!chosen.empty() && rt_.reach->scans_reported() < scans) {
+  const uint64_t scans = rt_.reach != nullptr ? rt_.reach->scans_queued() : 0;
+  if (rt_.reach != nullptr && !chosen.empty() && rt_.reach->scans_reported() < scans) {
     lock.unlock();
     for (rt_.reach->poll(); rt_.reach->scans_reported() < scans && !stop_; rt_.reach->poll()) usleep(20);
     lock.lock();
@@ -237,7 +233,7 @@ void Engine::pack_and_verify(std::vector<Packing>* batch) {
   for (Packing* packing : placed) {
     Result& result = work_.result(packing->slot);
     if (result.done == 0 || result.status != Status::kOk) continue;
-    for (uint32_t c = 0; c < kCodecCount; ++c) counters().codec_packed(c, result.codec_in[c], result.codec_out[c]);
+    for (uint32_t c = 0; c < kCodecCount; ++c) accounts_.coded(c, result.codec_in[c], result.codec_out[c]);
     result = Result{};
     packed.push_back(packing);
     to_verify.push_back(packing->job);
@@ -263,7 +259,7 @@ void Engine::pack_and_verify(std::vector<Packing>* batch) {
       packing->state = Packing::State::kGood;
       continue;
     }
-    counters().verify_failures.fetch_add(1, std::memory_order_relaxed);
+    Accounts::count(accounts_->verify_failures);
     log_error("integrity: the blob of unit %u does not decode to its bytes (%u blocks differ); it stays raw",
               packing->unit->index, result.bad_blocks);
     packing->state = Packing::State::kGivenUp;
@@ -288,17 +284,17 @@ uint64_t Engine::commit(std::vector<Packing>* batch, Lock&) {
     }
     if (packing.state == Packing::State::kUnchanged) {
       ++unit.clean_drops;
-      counters().drops.fetch_add(1, std::memory_order_relaxed);
+      Accounts::count(accounts_->drops);
     } else {
       if (unit.clean_drops + unit.dirty_drops != 0 || unit.ever_packed) ++unit.dirty_drops;
       unit.ever_packed = true;
       unit.blob = packing.blob;
       unit.blob_on_host = packing.on_host;
-      counters().packs.fetch_add(1, std::memory_order_relaxed);
+      Accounts::count(accounts_->packs);
     }
     release_handle(unit);
-    counters().raw_changed(-static_cast<int64_t>(unit.bytes));
-    counters().tier_entered(unit.blob_on_host, unit.blob.bytes);
+    accounts_.raw_changed(-static_cast<int64_t>(unit.bytes));
+    accounts_.packed(unit.blob_on_host, unit.blob.bytes, content_of(unit), +1);
     unit.state.store(unit.blob_on_host ? UnitState::kHost : UnitState::kPacked, std::memory_order_seq_cst);
     won += unit.bytes > unit.blob.bytes || unit.blob_on_host ? unit.bytes : 0;
   }

@@ -1,7 +1,6 @@
 // LORETOKEN_CHECK=strict: an address outside the reach set is an unmapped address, so a missed pointer faults at once.
 #include "driver/driver.h"
 #include "memory/page_table.h"
-#include "report/counters.h"
 #include "residency/engine.h"
 
 namespace loretoken {
