@@ -1,0 +1,74 @@
+# The front door. Every target first installs what it needs and the machine lacks (scripts/bootstrap.sh).
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory --no-builtin-rules
+export PATH := $(CURDIR)/.toolchain/bin:$(PATH)
+JOBS ?= $(shell nproc)
+CTEST := ctest --output-on-failure --no-tests=error -j $(JOBS)
+
+# Thread sanitizer wants address-space randomisation off where the kernel maps beyond what it knows.
+FIXED_ADDRESSES := $(shell setarch -R true 2>/dev/null && echo setarch -R)
+
+.PHONY: help demo test verify bench build debug tsan test-release test-node test-debug test-tsan format generate package clean
+
+help: ## this list
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+demo: ## a program uses several times the memory of its card, with the same bits (GPU if there is one, else simulated)
+	@scripts/demo.sh
+
+test: test-release test-node test-debug test-tsan ## every test: release, Node, then the sanitizers' builds
+
+verify: ## types, lint, format, file lengths, generated files up to date
+	@scripts/bootstrap.sh base cxx format cuda-headers node
+	@$(MAKE) node_modules/.package-lock.json
+	@scripts/verify.sh
+
+bench: ## measures the claims of bench/ (needs a GPU)
+	@scripts/bench.sh
+
+build: ## release build in build/release (kernels for GPUs too, where nvcc is there)
+	@scripts/bootstrap.sh base cxx cuda-headers
+	@cmake --preset release >/dev/null
+	@cmake --build --preset release -j $(JOBS)
+
+debug tsan:
+	@scripts/bootstrap.sh base cxx cuda-headers
+	@cmake --preset $@ >/dev/null
+	@cmake --build --preset $@ -j $(JOBS)
+
+test-release: build ## C++ tests of the release build
+	$(CTEST) --test-dir build/release
+
+test-node: build ## TypeScript tests
+	@scripts/bootstrap.sh node
+	@$(MAKE) node_modules/.package-lock.json
+	npm test
+
+test-debug: debug ## C++ tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	$(CTEST) --test-dir build/debug --label-exclude slow
+
+test-tsan: tsan ## C++ tests under ThreadSanitizer
+	$(FIXED_ADDRESSES) $(CTEST) --test-dir build/tsan --label-exclude slow
+
+format: ## rewrites sources in the project's format
+	@scripts/bootstrap.sh format node
+	@$(MAKE) node_modules/.package-lock.json
+	@scripts/format.sh fix
+
+generate: build ## writes the generated files anew
+	@scripts/bootstrap.sh node
+	@scripts/generate.sh .
+
+package: build ## the npm package of the command line, with the shim in it (cli/*.tgz)
+	@scripts/bootstrap.sh node
+	@$(MAKE) node_modules/.package-lock.json
+	npm pack --workspace cli --pack-destination cli
+
+clean: ## removes everything built (not the tools in .toolchain)
+	rm -rf build node_modules dist cli/dist
+
+node_modules/.package-lock.json: package-lock.json
+	npm ci --no-audit --no-fund
+	@touch $@

@@ -1,0 +1,43 @@
+# Finds what CUDA brings, from the system or from .toolchain/cuda (scripts/bootstrap.sh):
+#   LORETOKEN_CUDA_INCLUDE  folder with cuda.h of CUDA 13.0; required
+#   LORETOKEN_NVCC          nvcc 12.8 or later; empty if there is none, then only kernels for the CPU are built
+# Both can be set by hand (-D…).
+set(_toolchain ${CMAKE_SOURCE_DIR}/.toolchain/cuda)
+file(GLOB _packaged ${_toolchain}/lib/python3*/site-packages/nvidia/cu13)
+set(_system "$ENV{CUDA_HOME}" "$ENV{CUDA_PATH}" /usr/local/cuda /usr/local/cuda-13.0 /usr/local/cuda-13 /usr)
+
+if(NOT EXISTS "${LORETOKEN_CUDA_INCLUDE}/cuda.h")
+  set(_include "")
+  foreach(_dir IN LISTS _system _packaged)
+    if(NOT _include AND EXISTS "${_dir}/include/cuda.h")
+      file(STRINGS "${_dir}/include/cuda.h" _version REGEX "^#define CUDA_VERSION 1300[0-9]")
+      if(_version)
+        set(_include "${_dir}/include")
+      endif()
+    endif()
+  endforeach()
+  if(NOT _include)
+    message(FATAL_ERROR "cuda.h of CUDA 13.0 was not found. Run scripts/bootstrap.sh cuda-headers, "
+                        "or set LORETOKEN_CUDA_INCLUDE to its folder.")
+  endif()
+  set(LORETOKEN_CUDA_INCLUDE "${_include}" CACHE PATH "Folder with cuda.h (CUDA 13.0)" FORCE)
+endif()
+
+if(NOT LORETOKEN_NVCC OR NOT EXISTS "${LORETOKEN_NVCC}")
+  set(_nvcc "")
+  foreach(_dir IN LISTS _system _packaged)
+    if(NOT _nvcc AND EXISTS "${_dir}/bin/nvcc")
+      execute_process(COMMAND "${_dir}/bin/nvcc" --version OUTPUT_VARIABLE _text ERROR_QUIET)
+      if(_text MATCHES "release ([0-9.]+)," AND CMAKE_MATCH_1 VERSION_GREATER_EQUAL 12.8)
+        set(_nvcc "${_dir}/bin/nvcc")
+      endif()
+    endif()
+  endforeach()
+  set(LORETOKEN_NVCC "${_nvcc}" CACHE FILEPATH "nvcc 12.8 or later; empty: no kernels for GPUs" FORCE)
+endif()
+message(STATUS "CUDA headers: ${LORETOKEN_CUDA_INCLUDE}")
+if(LORETOKEN_NVCC)
+  message(STATUS "nvcc: ${LORETOKEN_NVCC}")
+else()
+  message(STATUS "nvcc: none, kernels are built for the simulator only")
+endif()
