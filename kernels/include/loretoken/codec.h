@@ -98,7 +98,9 @@ class Codec {
  private:
   struct Functions;
   explicit Codec(const DriverApi& api);
-  CUresult launch_jobs(CUstream stream, std::span<const Job> jobs, CUfunction function, uint32_t extra) const;
+  CUresult launch(CUstream stream, CUfunction function, uint32_t grid_x, uint32_t grid_y, uint32_t threads,
+                  uint32_t shared_bytes, void* params) const;
+  CUresult launch_blocks(CUstream stream, std::span<const Job> jobs, CUfunction function, uint32_t shared_bytes) const;
 
   DriverApi api_;
   CUmodule module_ = nullptr;

@@ -1,0 +1,146 @@
+#include "loretoken/codec.h"
+
+#include <algorithm>
+
+#include "device/jobs.h"
+#include "device/scan_params.h"
+
+namespace loretoken {
+namespace {
+
+constexpr uint32_t kSampleThreads = 256, kTableThreads = 256, kLayoutThreads = 1024;
+
+Jobs collect(std::span<const Job> jobs, CodecMask allowed, uint32_t& blocks) {
+  Jobs out = {};
+  out.count = static_cast<uint32_t>(jobs.size());
+  out.allowed = allowed | codec_bit(CodecId::kRaw);
+  std::fill(std::begin(out.first_block), std::end(out.first_block), ~0u);
+  blocks = 0;
+  for (std::size_t i = 0; i < jobs.size(); ++i) {
+    const Job& job = jobs[i];
+    out.jobs[i] = {job.raw, job.raw_bytes, job.blob, job.blob_capacity, job.plan, job.result};
+    out.first_block[i] = blocks;
+    blocks += block_count_of(job.raw_bytes);
+  }
+  return out;
+}
+
+}  // namespace
+
+struct Codec::Functions {
+  CUfunction sample, tables, analyse, layout, pack, verify, unpack, unchanged, scan;
+};
+
+Codec::Codec(const DriverApi& api) : api_(api), functions_(std::make_unique<Functions>()) {}
+
+Codec::~Codec() {
+  if (module_) api_.cuModuleUnload(module_);
+}
+
+Codec::Loaded Codec::load(const DriverApi& api, const void* image) {
+  std::unique_ptr<Codec> codec(new Codec(api));
+  if (const CUresult error = api.cuModuleLoadData(&codec->module_, image); error != CUDA_SUCCESS)
+    return {nullptr, error, "cuModuleLoadData"};
+  Functions& f = *codec->functions_;
+  const struct {
+    CUfunction* function;
+    const char* name;
+  } wanted[] = {{&f.sample, "lt_sample"}, {&f.tables, "lt_tables"}, {&f.analyse, "lt_analyse"},
+                {&f.layout, "lt_layout"}, {&f.pack, "lt_pack"},     {&f.verify, "lt_verify"},
+                {&f.unpack, "lt_unpack"}, {&f.scan, "lt_scan"},     {&f.unchanged, "lt_unchanged"}};
+  for (const auto& [function, name] : wanted)
+    if (const CUresult error = api.cuModuleGetFunction(function, codec->module_, name); error != CUDA_SUCCESS)
+      return {nullptr, error, name};
+  if (const CUresult error = api.cuFuncSetAttribute(f.pack, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES,
+                                                    static_cast<int>(kPackSharedBytes));
+      error != CUDA_SUCCESS)
+    return {nullptr, error, "cuFuncSetAttribute"};
+  return {std::move(codec), CUDA_SUCCESS, nullptr};
+}
+
+CUresult Codec::launch(CUstream stream, CUfunction function, uint32_t grid_x, uint32_t grid_y, uint32_t threads,
+                       uint32_t shared_bytes, void* params) const {
+  void* const list[] = {params};
+  return api_.cuLaunchKernel(function, grid_x, grid_y, 1, threads, 1, 1, shared_bytes, stream, const_cast<void**>(list),
+                             nullptr);
+}
+
+CUresult Codec::launch_blocks(CUstream stream, std::span<const Job> jobs, CUfunction function,
+                              uint32_t shared_bytes) const {
+  for (; !jobs.empty(); jobs = jobs.subspan(std::min<std::size_t>(jobs.size(), kJobsPerLaunch))) {
+    uint32_t blocks = 0;
+    Jobs params = collect(jobs.first(std::min<std::size_t>(jobs.size(), kJobsPerLaunch)), 0, blocks);
+    const CUresult error = launch(stream, function, blocks, 1, kBlockThreads, shared_bytes, &params);
+    if (error != CUDA_SUCCESS) return error;
+  }
+  return CUDA_SUCCESS;
+}
+
+CUresult Codec::analyse(CUstream stream, std::span<const Job> jobs, CodecMask allowed) const {
+  constexpr CodecMask kTabled =
+      codec_bit(CodecId::kExponent16) | codec_bit(CodecId::kExponentHalf) | codec_bit(CodecId::kExponent32);
+  const Functions& f = *functions_;
+  for (; !jobs.empty(); jobs = jobs.subspan(std::min<std::size_t>(jobs.size(), kJobsPerLaunch))) {
+    uint32_t blocks = 0;
+    Jobs params = collect(jobs.first(std::min<std::size_t>(jobs.size(), kJobsPerLaunch)), allowed, blocks);
+    CUresult error = CUDA_SUCCESS;
+    // Without a table codec the sample is not needed, but the tables kernel still says so in the plan.
+    if (allowed & kTabled) error = launch(stream, f.sample, kSampleParts, params.count, kSampleThreads, 0, &params);
+    if (error == CUDA_SUCCESS) error = launch(stream, f.tables, params.count, 1, kTableThreads, 0, &params);
+    if (error == CUDA_SUCCESS) error = launch(stream, f.analyse, blocks, 1, kBlockThreads, 0, &params);
+    if (error == CUDA_SUCCESS) error = launch(stream, f.layout, params.count, 1, kLayoutThreads, 0, &params);
+    if (error != CUDA_SUCCESS) return error;
+  }
+  return CUDA_SUCCESS;
+}
+
+CUresult Codec::pack(CUstream stream, std::span<const Job> jobs) const {
+  return launch_blocks(stream, jobs, functions_->pack, kPackSharedBytes);
+}
+CUresult Codec::verify(CUstream stream, std::span<const Job> jobs) const {
+  return launch_blocks(stream, jobs, functions_->verify, 0);
+}
+CUresult Codec::unpack(CUstream stream, std::span<const Job> jobs) const {
+  return launch_blocks(stream, jobs, functions_->unpack, 0);
+}
+CUresult Codec::unchanged(CUstream stream, std::span<const Job> jobs) const {
+  return launch_blocks(stream, jobs, functions_->unchanged, 0);
+}
+
+CUresult Codec::scan(CUstream stream, const ScanJob& job) const {
+  if (job.windows.empty() || job.windows.size() > kScanWindows || job.epoch == 0 || job.epoch > kScanEpochs)
+    return CUDA_ERROR_INVALID_VALUE;
+  ScanParams params = {};
+  params.window_count = static_cast<uint32_t>(job.windows.size());
+  std::copy(job.windows.begin(), job.windows.end(), params.windows);
+  params.epoch = job.epoch;
+  params.table = job.table;
+  params.table_slots = job.table_slots;
+  params.list = job.list;
+  params.list_capacity = job.list_capacity;
+  std::span<const ScanRange> left = job.ranges;
+  do {
+    const auto part = left.first(std::min<std::size_t>(left.size(), kScanRangesPerLaunch));
+    left = left.subspan(part.size());
+    std::fill(std::begin(params.first_chunk), std::end(params.first_chunk), ~0u);
+    std::copy(part.begin(), part.end(), params.ranges);
+    uint32_t chunks = 0;
+    for (std::size_t i = 0; i < part.size(); ++i) {
+      params.first_chunk[i] = chunks;
+      chunks += static_cast<uint32_t>((part[i].bytes / 4 + kScanChunkWords - 1) / kScanChunkWords);
+    }
+    params.range_count = static_cast<uint32_t>(part.size());
+    params.last_launch = left.empty();
+    // An empty scan still publishes its list: one CTA over a range of no words.
+    if (part.empty()) params.first_chunk[0] = 0, params.ranges[0] = {};
+    const CUresult error = launch(stream, functions_->scan, std::max(chunks, 1u), 1, kScanThreads, 0, &params);
+    if (error != CUDA_SUCCESS) return error;
+  } while (!left.empty());
+  return CUDA_SUCCESS;
+}
+
+uint64_t Codec::plan_bytes(uint64_t raw_bytes) {
+  return sizeof(Plan) + sizeof(BlobEntry) * block_count_of(raw_bytes);
+}
+
+}  // namespace loretoken
