@@ -70,5 +70,5 @@ clean: ## removes everything built (not the tools in .toolchain)
 	rm -rf build node_modules dist cli/dist
 
 node_modules/.package-lock.json: package-lock.json
-	npm ci --no-audit --no-fund
+	npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@

@@ -1,0 +1,2 @@
+export * from "./abi.ts";
+export { decodeTelemetry, readTelemetry, type Telemetry, TelemetryError } from "./file.ts";

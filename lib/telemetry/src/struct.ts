@@ -1,0 +1,90 @@
+/**
+ * Fixed layouts as C lays them out on x86-64: natural alignment, little endian, no pointers. A layout is a table of
+ * fields; offsets, sizes and the type of a decoded value follow from it.
+ */
+
+export interface FieldType<T> {
+  readonly size: number;
+  readonly align: number;
+  /** Decodes at byte `at`; the caller has checked that `size` bytes are there. */
+  read(view: DataView, at: number): T;
+}
+
+export interface Struct<T> extends FieldType<T> {
+  readonly name: string;
+  readonly offsets: ReadonlyMap<string, number>;
+  readonly fields: ReadonlyMap<string, FieldType<unknown>>;
+  /** As `read`, for a writer whose struct had `stated` bytes: what lies beyond reads as zero. */
+  readStated(view: DataView, at: number, stated: number): T;
+}
+
+type Values<F extends Record<string, FieldType<unknown>>> = {
+  [K in keyof F]: F[K] extends FieldType<infer T> ? T : never;
+};
+
+export const u32: FieldType<number> = { size: 4, align: 4, read: (view, at) => view.getUint32(at, true) };
+
+/** An unsigned 64-bit count as a number: exact to 2^53, far above any count or byte figure of a card. */
+export const u64: FieldType<number> = { size: 8, align: 8, read: (view, at) => Number(view.getBigUint64(at, true)) };
+
+/** An unsigned 64-bit value whose every bit matters (magic numbers, "all ones" marks). */
+export const bits64: FieldType<bigint> = { size: 8, align: 8, read: (view, at) => view.getBigUint64(at, true) };
+
+export const i64: FieldType<number> = { size: 8, align: 8, read: (view, at) => Number(view.getBigInt64(at, true)) };
+
+export function bytes(length: number): FieldType<Uint8Array> {
+  return {
+    size: length,
+    align: 1,
+    read: (view, at) => new Uint8Array(view.buffer.slice(view.byteOffset + at, view.byteOffset + at + length)),
+  };
+}
+
+/** NUL-terminated text in a field of `length` bytes; all of it if there is no NUL. */
+export function text(length: number): FieldType<string> {
+  const decoder = new TextDecoder();
+  return {
+    size: length,
+    align: 1,
+    read(view, at) {
+      const raw = new Uint8Array(view.buffer, view.byteOffset + at, length);
+      const end = raw.indexOf(0);
+      return decoder.decode(end < 0 ? raw : raw.subarray(0, end));
+    },
+  };
+}
+
+export function array<T>(of: FieldType<T>, count: number): FieldType<T[]> {
+  return {
+    size: of.size * count,
+    align: of.align,
+    read: (view, at) => Array.from({ length: count }, (_, index) => of.read(view, at + index * of.size)),
+  };
+}
+
+export function struct<F extends Record<string, FieldType<unknown>>>(name: string, table: F): Struct<Values<F>> {
+  const offsets = new Map<string, number>();
+  const fields = new Map<string, FieldType<unknown>>(Object.entries(table));
+  let end = 0;
+  let align = 1;
+  for (const [field, type] of fields) {
+    const offset = Math.ceil(end / type.align) * type.align;
+    offsets.set(field, offset);
+    end = offset + type.size;
+    align = Math.max(align, type.align);
+  }
+  const size = Math.ceil(end / align) * align;
+
+  function read(view: DataView, at: number): Values<F> {
+    const values: Record<string, unknown> = {};
+    for (const [field, type] of fields) values[field] = type.read(view, at + (offsets.get(field) ?? 0));
+    return values as Values<F>;
+  }
+  function readStated(view: DataView, at: number, stated: number): Values<F> {
+    if (stated >= size) return read(view, at);
+    const whole = new Uint8Array(size);
+    whole.set(new Uint8Array(view.buffer, view.byteOffset + at, stated));
+    return read(new DataView(whole.buffer), 0);
+  }
+  return { name, size, align, offsets, fields, read, readStated };
+}
