@@ -84,7 +84,7 @@ void Engine::mover_main() {
 
 bool Engine::may_pack() {
   Runtime* runtime = Runtime::get();
-  return runtime != nullptr && runtime->mode() == Mode::kFull;
+  return runtime == nullptr || runtime->mode() == Mode::kFull;  // nullptr: the runtime is just being built
 }
 
 // Whether waiting can still help: something is on its way, or a unit may become a victim without the waiting thread's
