@@ -49,21 +49,21 @@ void compare(int first, Environment shim, const std::string& jitter) {
 }
 
 TEST(GeneratedPrograms, KeepEveryByteAtAThirdOfTheirMemory) {
-  compare(1, under_shim("1GiB", "20MiB", "1GiB"), "20");
+  compare(1, under_shim("1GiB", "32MiB", "1GiB"), "20");
 }
 
 TEST(GeneratedPrograms, KeepEveryByteUnderLongDelays) {
-  compare(10001, under_shim("1GiB", "20MiB", "1GiB"), "60");
+  compare(10001, under_shim("1GiB", "32MiB", "1GiB"), "60");
 }
 
 TEST(GeneratedPrograms, KeepEveryByteWithStrictPointerSafety) {
-  Environment shim = under_shim("1GiB", "20MiB", "1GiB");
+  Environment shim = under_shim("1GiB", "32MiB", "1GiB");
   shim["LORETOKEN_POINTERS"] = "strict";
   compare(20001, shim, "20");
 }
 
 TEST(GeneratedPrograms, TouchNothingOutsideTheirReachSets) {
-  Environment shim = under_shim("1GiB", "20MiB", "1GiB");
+  Environment shim = under_shim("1GiB", "32MiB", "1GiB");
   shim["LORETOKEN_CHECK"] = "strict";
   compare(30001, shim, "5");
 }

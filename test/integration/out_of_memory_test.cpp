@@ -51,7 +51,7 @@ std::vector<std::string> program() {
 
 TEST(OutOfMemory, AtEveryDriverCallEndsInAnErrorOrTheRightBytes) {
   const std::string counts = "/tmp/loretoken-calls-" + std::to_string(getpid());
-  Environment shim = under_shim("1GiB", "20MiB", "1GiB");
+  Environment shim = under_shim("1GiB", "24MiB", "1GiB");
   shim["LORETOKEN_SIM_JITTER"] = "0";
   shim["LORETOKEN_SIM_CALLS"] = counts;
   const Outcome whole = run(program(), shim, 120);

@@ -49,7 +49,9 @@ bool mark_if_raw(const ReachSet& set, StreamSlot& slot) {
     unit->last_reach.store(now, std::memory_order_relaxed);
   }
   for (Unit* unit : set) {
-    if (unit->state.load(std::memory_order_acquire) != UnitState::kRaw) return false;
+    if (unit->state.load(std::memory_order_acquire) == UnitState::kRaw) continue;
+    // An address left over from a freed allocation: nothing lives there, so nothing has to be raw.
+    if ((unit->flags.load(std::memory_order_acquire) & kFlagIdle) == 0) return false;
   }
   return true;
 }

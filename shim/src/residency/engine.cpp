@@ -23,6 +23,11 @@ uint64_t now_ns() {
 
 }  // namespace
 
+// An address left over from a freed allocation may still be a parameter of a launch that never follows it.
+static bool nothing_lives_in(const Unit& unit) {
+  return (unit.flags.load(std::memory_order_acquire) & kFlagIdle) != 0;
+}
+
 Engine::OwnedEvent::OwnedEvent() {
   if (driver().cuEventCreate(&event, CU_EVENT_DISABLE_TIMING | CU_EVENT_BLOCKING_SYNC) != CUDA_SUCCESS) event = nullptr;
 }
@@ -98,7 +103,7 @@ CUresult Engine::make_raw(const ReachSet& set, StreamSlot& stream, bool host_wai
   const auto resident = [&] {
     return std::all_of(set.begin(), set.end(), [](Unit* unit) {
       const UnitState state = unit->state.load(std::memory_order_acquire);
-      return state == UnitState::kRaw || state == UnitState::kArriving;
+      return state == UnitState::kRaw || state == UnitState::kArriving || nothing_lives_in(*unit);
     });
   };
   if (!resident()) {
@@ -115,6 +120,7 @@ CUresult Engine::make_raw(const ReachSet& set, StreamSlot& stream, bool host_wai
   CUresult error = CUDA_SUCCESS;
   std::vector<Unit*> batch;
   for (Unit* unit : set) {
+    if (nothing_lives_in(*unit)) continue;
     if (unit->damaged && settings().integrity == Integrity::kFail) error = CUDA_ERROR_ECC_UNCORRECTABLE;
     if (error != CUDA_SUCCESS || !make_one_raw(*unit, &batch, lock, &error)) break;
   }

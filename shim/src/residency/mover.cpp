@@ -49,6 +49,8 @@ void Engine::mover_main() {
   auto pause = 100ms;
   Lock lock(mutex_);
   while (!stop_) {
+    CUcontext current = nullptr;
+    if (driver().cuCtxGetCurrent(&current) == CUDA_ERROR_DEINITIALIZED) return;  // the process is ending
     settle();
     const uint64_t target = std::max(low_water_, wanted_);
     const auto idle = arrivals_.empty() ? std::chrono::milliseconds(pause) : 1ms;

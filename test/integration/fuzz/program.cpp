@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 
@@ -5,7 +6,8 @@
 
 namespace fuzz {
 namespace {
-constexpr uint32_t kTableSlots = 16;
+// What a table leads to must fit the physical limit together: few slots, and buffers of at most 1.6 MB.
+constexpr uint32_t kTableSlots = 4;
 
 uint64_t fnv(uint64_t hash, const void* data, size_t bytes) {
   const auto* p = static_cast<const uint64_t*>(data);
@@ -66,7 +68,7 @@ void Program::launch(const char* kernel, int stream, uint32_t words, std::vector
 }
 
 void Program::allocate() {
-  static constexpr uint32_t kSizes[] = {128, 1000, 16384, 16385, 100000, 262144, 524288, 600001, 1048576, 1572864};
+  static constexpr uint32_t kSizes[] = {128, 1000, 16384, 16385, 60000, 100000, 131072, 200001, 262144, 400000};
   Buffer buffer;
   const bool table = random(6) == 0;
   buffer.words = table ? kTableSlots * 2 : kSizes[random(10)];
