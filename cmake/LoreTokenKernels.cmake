@@ -5,7 +5,7 @@
 #   ${CMAKE_BINARY_DIR}/lib/<target>.fatbin       for GPUs, by nvcc, when LORETOKEN_NVCC names one
 # Targets: <target>_sim, <target>_fatbin (if nvcc) and <target>, which builds both.
 # Host objects are compiled without sanitizers: their threads switch stacks.
-set(LORETOKEN_KERNELS_DIR ${CMAKE_SOURCE_DIR}/kernels)
+get_filename_component(LORETOKEN_KERNELS_DIR ${CMAKE_CURRENT_LIST_DIR}/../kernels ABSOLUTE)
 set(LORETOKEN_NVCC_FLAGS -std=c++20 -O3 --threads 2
     -gencode arch=compute_80,code=[sm_80,compute_80] -gencode arch=compute_86,code=sm_86
     -gencode arch=compute_89,code=sm_89 -gencode arch=compute_90,code=sm_90

@@ -18,25 +18,10 @@ __device__ inline uint32_t mix(uint32_t x) {
   return x ^ x >> 13;
 }
 
-// Cost of `count` values of the histogram under an ideal code, in bits.
-__device__ inline float histogram_bits(uint32_t own, float total) {
-  return own ? static_cast<float>(own) * (log2f(total) - log2f(static_cast<float>(own))) : 0.0f;
-}
-
-__device__ inline float block_sum(float v) {
-  __shared__ float partial[kTableThreads / 32];
-  v = warp_sum(v);
-  __syncthreads();
-  if (lane_id() == 0) partial[warp_id()] = v;
-  __syncthreads();
-  float sum = 0;
-  for (uint32_t i = 0; i < kTableThreads / 32; ++i) sum += partial[i];
-  return sum;
-}
-
 // The most frequent symbols, at most 14, all within the 62 values that six bits can tell apart (0 stands for itself).
 struct Symbols {
   uint32_t count, base;
+  float bits;  // what the sampled values would cost: an ideal code, 32 bits more for each that needs a patch
   uint32_t value[kMaxSymbols], frequency[kMaxSymbols];
 };
 
@@ -63,12 +48,19 @@ __device__ inline void choose_symbols(const uint32_t* histogram, Symbols& out) {
     covered += best >> 8;
     ++count;
   }
+  if (lane_id() == 0 && count) out.frequency[0] += total - covered;
+  __syncwarp();
+  float bits = 0;
+  if (lane_id() < count) {
+    const auto frequency = static_cast<float>(out.frequency[lane_id()]);
+    bits = frequency * (log2f(static_cast<float>(total)) - log2f(frequency));
+  }
+  bits = warp_sum(bits);
   if (lane_id() == 0) {
     out.count = count;
     out.base = high ? low - 1 : 0;
-    if (count) out.frequency[0] += total - covered;
+    out.bits = bits + 32.0f * static_cast<float>(total - covered);
   }
-  __syncwarp();
 }
 
 // Lengths near -log2 p, all shifted by the smallest amount that satisfies Kraft's inequality, found in two rounds of 16
@@ -150,12 +142,14 @@ LT_KERNEL(lt_sample, LT_PARAM(Jobs) jobs) {
   for (uint32_t i = threadIdx.x; i < kSampleHistogram; i += kSampleThreads) bins[i] = 0;
   __syncthreads();
   const uint64_t pieces = job.raw_bytes / 16;
-  const uint32_t chunks = kSampleParts * (kSampleThreads / 32) * kChunksPerWarp;
-  const uint64_t span = pieces / chunks;
-  for (uint32_t c = 0; c < kChunksPerWarp && span >= kChunkBytes / 16; ++c) {
-    const uint32_t chunk = (blockIdx.x * (kSampleThreads / 32) + warp_id()) * kChunksPerWarp + c;
+  const uint32_t pieces_per_chunk = kChunkBytes / 16;
+  const uint64_t chunks =
+      min(pieces / pieces_per_chunk, uint64_t{kSampleParts * (kSampleThreads / 32) * kChunksPerWarp});
+  const uint32_t first = (blockIdx.x * (kSampleThreads / 32) + warp_id()) * kChunksPerWarp;
+  for (uint32_t chunk = first; chunk < first + kChunksPerWarp && chunk < chunks; ++chunk) {
+    const uint64_t span = pieces / chunks;
     // A scattered start inside the span: equal steps would meet only some columns of a matrix.
-    const uint64_t piece = span * chunk + mix(chunk + 1) % (span - kChunkBytes / 16 + 1) + lane_id();
+    const uint64_t piece = span * chunk + mix(chunk + 1) % (span - pieces_per_chunk + 1) + lane_id();
     const uint4 v = load16(reinterpret_cast<const uint4*>(job.raw) + piece);
 #pragma unroll
     for (int k = 0; k < 4; ++k) {
@@ -172,43 +166,52 @@ LT_KERNEL(lt_sample, LT_PARAM(Jobs) jobs) {
 
 // grid: jobs.
 LT_KERNEL(lt_tables, LT_PARAM(Jobs) jobs) {
-  __shared__ uint32_t upper[256], lower[256], chosen[256], zeros;
-  __shared__ Symbols symbols;
+  __shared__ uint32_t histogram[3][256];  // of kExponent16, kExponentHalf, kExponent32
+  __shared__ uint32_t upper[256], lower[256], zeros;
+  __shared__ Symbols symbols[3];
   Plan& plan = *reinterpret_cast<Plan*>(jobs.jobs[blockIdx.x].plan);
   const uint32_t t = threadIdx.x;
-  upper[t] = lower[t] = 0;
-  for (uint32_t part = 0; part < kSampleParts; ++part) {
-    upper[t] += plan.samples[part][t];
-    lower[t] += plan.samples[part][256 + t];
+  constexpr CodecMask kTabled =
+      codec_bit(CodecId::kExponent16) | codec_bit(CodecId::kExponentHalf) | codec_bit(CodecId::kExponent32);
+  if (!(jobs.allowed & kTabled)) {
+    if (t == 0) plan.kind = 0;
+    return;
   }
+  uint32_t up = 0, low = 0;
+  for (uint32_t part = 0; part < kSampleParts; ++part) {
+    up += plan.samples[part][t];
+    low += plan.samples[part][256 + t];
+  }
+  upper[t] = up;
+  lower[t] = low;
   if (t == 0) {
     zeros = 0;
     for (uint32_t part = 0; part < kSampleParts; ++part) zeros += plan.samples[part][512];
   }
   __syncthreads();
-  const float words = block_sum(static_cast<float>(upper[t]));
   // fp16 exponents are the upper five of the eight sampled bits.
   uint32_t half = 0;
   if (t < 32)
     for (uint32_t k = 0; k < 8; ++k) half += upper[8 * t + k] + lower[8 * t + k];
-  const float bits16 = 16 * words + block_sum(histogram_bits(upper[t] + lower[t], 2 * words));
-  const float bits_half = 22 * words + block_sum(histogram_bits(half, 2 * words));
-  const bool low_zero = static_cast<float>(zeros) > 0.9f * words;
-  const float bits32 = (low_zero ? 8 : 24) * words + block_sum(histogram_bits(upper[t], words));
+  histogram[0][t] = up + low;
+  histogram[1][t] = half;
+  histogram[2][t] = up;
+  __syncthreads();
+  if (warp_id() < 3) choose_symbols(histogram[warp_id()], symbols[warp_id()]);
+  __syncthreads();
 
-  CodecId kind = CodecId::kRaw;
-  float least = 31.0f * words;
-  auto consider = [&](CodecId id, float bits) {
-    if ((jobs.allowed & codec_bit(id)) && bits < least) kind = id, least = bits;
-  };
-  consider(CodecId::kExponent16, bits16);
-  consider(CodecId::kExponentHalf, bits_half);
-  consider(CodecId::kExponent32, bits32);
-  chosen[t] = kind == CodecId::kExponent32 ? upper[t] : kind == CodecId::kExponentHalf ? half : upper[t] + lower[t];
-  if (t == 0) plan.kind = words > 0 ? static_cast<uint32_t>(kind) : 0;
-  __syncthreads();
-  if (kind == CodecId::kRaw || words == 0) return;
-  if (t < 32) choose_symbols(chosen, symbols);
-  __syncthreads();
-  build_code(symbols, plan.encode, plan.table);
+  uint32_t words = 0;
+  for (uint32_t i = 0; i < symbols[2].count; ++i) words += symbols[2].frequency[i];
+  const auto sampled = static_cast<float>(words);
+  const bool low_zero = static_cast<float>(zeros) > 0.9f * sampled;
+  const float other_bits[3] = {16, 22, low_zero ? 8.0f : 24.0f};  // per word, beside the symbols
+  uint32_t best = 3;
+  float least = 31.0f * sampled;
+  for (uint32_t kind = 0; kind < 3; ++kind) {
+    const float bits = other_bits[kind] * sampled + symbols[kind].bits;
+    if ((jobs.allowed >> (kind + static_cast<uint32_t>(CodecId::kExponent16)) & 1) && bits < least)
+      best = kind, least = bits;
+  }
+  if (t == 0) plan.kind = best < 3 ? best + static_cast<uint32_t>(CodecId::kExponent16) : 0;
+  if (best < 3) build_code(symbols[best], plan.encode, plan.table);
 }
