@@ -1,0 +1,52 @@
+"""The section opdb of run.py: the operator database plain twice, then under the strict check, and their comparison."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from compare import compare
+from one_run import HERE, Mode, mode_environment, run_process
+
+
+def _collect(bench: Any, name: str, mode: Mode, limit: float) -> dict | None:
+    """One pass over the database; returns its results, None where there was no time or no result."""
+    if limit < 20:
+        print(f"opdb {name}: not run, the time was used up")
+        return None
+    target = bench.out / f"{name}.json"
+    command = [
+        sys.executable, str(HERE / "opdb.py"), "--out", str(target), "--device", bench.args.device,
+        "--workers", str(bench.args.opdb_workers), "--time-limit", str(int(limit)), *shlex.split(bench.args.opdb_args),
+    ]
+    log = bench.out / "logs" / f"opdb-{name}.log"
+    code, late, wall, output = run_process(command, mode_environment(mode, bench.build), log, limit + 30)
+    print(f"opdb {name}: exit {code}{' (time limit)' if late else ''} after {wall:.0f} s: {output.strip()[-300:]}", flush=True)
+    return json.loads(target.read_text()) if target.exists() else None
+
+
+def measure(bench: Any, figures: dict) -> None:
+    """Fills `figures` with one comparison per pair; plain passes come from --opdb-reference where they are there."""
+    pointers = [name for name in bench.args.opdb_pointers.split(",") if name]
+    plain: list[dict | None] = []
+    passes = len(pointers)
+    for letter in "ab":
+        kept = Path(bench.args.opdb_reference or "") / f"plain-{letter}.json"
+        if bench.args.opdb_reference and kept.exists():
+            shutil.copy(kept, bench.out / kept.name)
+            plain.append(json.loads(kept.read_text()))
+        else:
+            plain.append(_collect(bench, f"plain-{letter}", Mode("plain"), bench.left() * 0.5 / (passes + 1)))
+    if plain[0] is None:
+        return
+    if plain[1] is not None:
+        figures["plain twice"] = compare(plain[0], plain[1])
+    for index, name in enumerate(pointers):
+        mode = bench.shim(f"strict-{name}", check="strict", pointers=name, limit="6GiB")
+        found = _collect(bench, f"strict-{name}", mode, bench.left() / (passes - index) - 10)
+        if found is not None:
+            figures[f"strict, pointers {name}"] = compare(plain[0], found, plain[1])
