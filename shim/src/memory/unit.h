@@ -93,8 +93,10 @@ struct Unit {
   bool blob_on_host = false;
   uint32_t pin_counts[static_cast<int>(Pin::kCount)] = {};
   CUmemGenericAllocationHandle handle = 0;  // 0: not backed
-  BlobRef blob;                   // kPacked: VRAM; kHost: host; kRaw: kept because the content may be unchanged
-  uint64_t content_bytes = 0;     // bytes from base that carry content (<= bytes, 0: all); what is packed
+  BlobRef blob;  // kPacked: VRAM; kHost: host; kRaw: kept because the content may be unchanged
+  // Bytes from base that carry content (<= bytes, 0: all); what is packed. Set by the heap while the unit has no
+  // content and no blob, so one load per pack or unpack sees one value.
+  std::atomic<uint64_t> content_bytes{0};
   uint64_t retry_pack_after = 0;  // reach_clock(); set when packing did not shrink it
   uint32_t clean_drops = 0;       // evictions that found the kept blob still right
   uint32_t dirty_drops = 0;       // evictions that had to pack anew
@@ -104,7 +106,8 @@ struct Unit {
 
 // Bytes from the base that packing has to keep.
 inline uint64_t content_of(const Unit& unit) {
-  return unit.content_bytes != 0 ? unit.content_bytes : unit.bytes;
+  const uint64_t content = unit.content_bytes.load(std::memory_order_relaxed);
+  return content != 0 ? content : unit.bytes;
 }
 
 }  // namespace loretoken
