@@ -33,18 +33,20 @@
 #define LORETOKEN_MODE_HOLD 1u
 #define LORETOKEN_MODE_OFF 2u
 
-// Codecs (bit numbers in codec sets, indexes in per-codec counters).
+// Codecs (bit numbers in codec sets, indexes in per-codec counters): the ids of the blob format.
 #define LORETOKEN_CODEC_RAW 0u
 #define LORETOKEN_CODEC_CONSTANT 1u
 #define LORETOKEN_CODEC_ZERO_RUN 2u
-#define LORETOKEN_CODEC_SPARSE 3u
-#define LORETOKEN_CODEC_DICTIONARY 4u
-#define LORETOKEN_CODEC_DELTA 5u
-#define LORETOKEN_CODEC_EXPONENT 6u
-#define LORETOKEN_CODEC_PATTERN 7u
-#define LORETOKEN_CODEC_FP8 8u
-#define LORETOKEN_CODEC_INT8 9u
-#define LORETOKEN_CODEC_INT4 10u
+#define LORETOKEN_CODEC_EXPONENT_BF16 3u
+#define LORETOKEN_CODEC_EXPONENT_FP16 4u
+#define LORETOKEN_CODEC_EXPONENT_FP32 5u
+#define LORETOKEN_CODEC_SPARSE 6u
+#define LORETOKEN_CODEC_DICTIONARY 7u
+#define LORETOKEN_CODEC_DELTA 8u
+#define LORETOKEN_CODEC_PATTERN 9u
+#define LORETOKEN_CODEC_FP8 10u
+#define LORETOKEN_CODEC_INT8 11u
+#define LORETOKEN_CODEC_INT4 12u
 
 // Guardrails.
 #define LORETOKEN_GUARD_INTEGRITY 1u

@@ -7,6 +7,8 @@
 
 namespace loretoken {
 
+// Loads the kernels and checks them on a small buffer: pack, verify, unpack, compare. The context is current.
+std::unique_ptr<Codec> make_codec(DeviceRuntime&);
 std::unique_ptr<Physical> make_physical(DeviceRuntime&);
 std::unique_ptr<BlobArena> make_blob_arena(DeviceRuntime&);
 std::unique_ptr<HostArena> make_host_arena(DeviceRuntime&);

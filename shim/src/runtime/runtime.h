@@ -4,8 +4,10 @@
 
 #include <cuda.h>
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 
 #include "base/settings.h"
 #include "memory/unit.h"
@@ -25,35 +27,65 @@ class Codec;
 struct DeviceRuntime {
   int ordinal = 0;
   CUdevice device = 0;
-  CUcontext context = nullptr;   // in which our streams, events and kernels live
-  uint64_t physical_total = 0;   // bytes of the card
-  uint64_t limit = 0;            // physical limit of this process group, bytes
-  uint64_t virtual_size = 0;     // bytes the program is told
-  uint64_t unit_max = 0;         // largest unit, bytes: clamp(limit/32, 2 MiB, 256 MiB), a power of two
+  CUcontext context = nullptr;      // in which our streams, events and kernels live
+  uint64_t physical_total = 0;      // bytes of the card
+  uint64_t limit = 0;               // physical limit of this process group, bytes
+  uint64_t virtual_size = 0;        // bytes the program is told
+  uint64_t unit_max = 0;            // largest unit, bytes: clamp(limit/32, 2 MiB, 256 MiB), a power of two
+  std::atomic<bool> closed{false};  // the context is being destroyed: threads of ours make no further driver call
   std::unique_ptr<Physical> physical;
   std::unique_ptr<BlobArena> blobs;
   std::unique_ptr<HostArena> host;
+  std::unique_ptr<Codec> codec;
   std::unique_ptr<Residency> residency;
   std::unique_ptr<Heap> heap;
   std::unique_ptr<Pools> pools;
   std::unique_ptr<Reach> reach;
-  std::unique_ptr<Codec> codec;
+
+  DeviceRuntime();
+  ~DeviceRuntime();
 };
+
+inline constexpr int kMaxDevices = 16;
 
 class Runtime {
  public:
-  // The process's runtime; nullptr while the shim is not active (mode off from the start, no usable driver, VMM
-  // missing, inside a forked child before cuInit). Lock-free after construction.
+  // The process's runtime; nullptr while the shim is not active (mode off from the start, in the child of a process
+  // that used the device, which the driver refuses to serve). Cost: one acquire load.
   static Runtime* get();
 
-  // Runtime of the device of the current context, created if needed; nullptr → pass the call through.
+  // Runtime of the device of the current context, set up if needed; nullptr → pass the call through. Setting up calls
+  // the driver under a mutex of its own; later calls cost one driver call and one load.
   DeviceRuntime* current_device();
-  // By ordinal; nullptr if that device was never set up.
-  DeviceRuntime* device(int ordinal);
-  int device_count() const;
+  // By ordinal; nullptr if that device was never set up, could not be, or its context is gone.
+  DeviceRuntime* device(int ordinal) {
+    return static_cast<unsigned>(ordinal) < kMaxDevices ? devices_[ordinal].load(std::memory_order_acquire) : nullptr;
+  }
+  int device_count() const { return kMaxDevices; }  // ordinals to ask device() for
 
-  Mode mode() const;
+  // What the program's devices are limited to and told, also before they are set up. Bytes; from the settings and what
+  // the card has free now. False: the driver does not say, or the device cannot be served.
+  bool sizes_of(CUdevice device, uint64_t* limit, uint64_t* virtual_size);
+
+  Mode mode() const { return mode_.load(std::memory_order_acquire); }
   void set_mode(Mode, const char* cause);  // one event per change
+
+  // Something happened after which no unit may be packed any more: mode hold, and what is packed is made raw. Works
+  // also before the runtime exists.
+  static void forbid_packing(const char* cause);
+
+  // The context is about to be destroyed: its device runs on plain CUDA from then on.
+  void context_closing(CUcontext context);
+
+ private:
+  Runtime();
+  DeviceRuntime* set_up(int ordinal, CUcontext context);
+  void make_everything_raw();
+
+  std::mutex mutex_;  // guards setting up; held across driver calls that do not wait for the GPU's other work
+  std::atomic<DeviceRuntime*> devices_[kMaxDevices] = {};
+  std::atomic<bool> refused_[kMaxDevices] = {};  // could not be set up, or was closed: plain CUDA
+  std::atomic<Mode> mode_;
 };
 
 }  // namespace loretoken

@@ -1,0 +1,26 @@
+// What a device is limited to and what the program is told, from the settings and the card.
+#pragma once
+
+#include <cuda.h>
+
+#include <cstdint>
+
+#include "base/settings.h"
+
+namespace loretoken {
+
+struct DeviceSizes {
+  uint64_t total = 0;         // bytes of the card
+  uint64_t limit = 0;         // physical bytes this process group may hold, multiple of 2 MiB
+  uint64_t virtual_size = 0;  // bytes the program is told, multiple of 2 MiB
+};
+
+// Pure: from the card's figures and the settings. Without a limit: `free` less a reserve for contexts, code and
+// workspaces (3 % of the card, at most 1 GiB). A limit above the card is cut to it, with a warning.
+DeviceSizes plan_sizes(uint64_t total, uint64_t free, const Settings& settings);
+
+// The same for a device. Needs a current context on it for `free`; without one the card's total stands for it.
+// The first answer with a context stays. False: the driver does not answer.
+bool device_sizes(CUdevice device, DeviceSizes* sizes);
+
+}  // namespace loretoken
