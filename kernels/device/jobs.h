@@ -8,14 +8,14 @@
 
 namespace loretoken {
 
-constexpr uint32_t kJobsPerLaunch = 32;
+constexpr uint32_t kJobsPerLaunch = 64;
 constexpr uint32_t kPackSharedBytes = 54 * 1024;  // lt_pack's dynamic shared memory
 
 struct DeviceJob {
   uint64_t raw, raw_bytes, blob, blob_capacity, plan, result;
 };
 
-// A launch covers the blocks of up to 32 jobs, one after the other: CTA b belongs to the last job with first_block <=
+// A launch covers the blocks of up to 64 jobs, one after the other: CTA b belongs to the last job with first_block <=
 // b.
 struct Jobs {
   uint32_t count;
@@ -23,6 +23,7 @@ struct Jobs {
   uint32_t first_block[kJobsPerLaunch];  // ~0 past count
   DeviceJob jobs[kJobsPerLaunch];
 };
+static_assert(sizeof(Jobs) <= 4096);  // parameter space of every supported GPU
 
 // Counters at the start of every plan: zero between calls (the last CTA of a job clears them).
 struct Scratch {

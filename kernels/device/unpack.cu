@@ -45,11 +45,10 @@ __device__ __forceinline__ void run_block(const Jobs& jobs) {
   auto& scratch = *reinterpret_cast<Scratch*>(job.plan);
 
   const bool room = job.blob_capacity >= payloads_offset(blocks, 0);
-  BlobHeader header = {};
+  const BlobHeader& header = *reinterpret_cast<const BlobHeader*>(blob);
   BlobEntry entry = {};
   uint64_t expected = 0;
   if (room) {
-    header = *reinterpret_cast<const BlobHeader*>(blob);
     entry = reinterpret_cast<const BlobEntry*>(blob + sizeof(BlobHeader))[block];
     expected = __ldg(reinterpret_cast<const uint64_t*>(blob + checksums_offset(blocks)) + block);
   }
@@ -66,8 +65,10 @@ __device__ __forceinline__ void run_block(const Jobs& jobs) {
     atomicAdd(&scratch.header_bad, 1u);
   if (!last_block_of(scratch, blocks)) return;
   Result result = take_counters(scratch);
-  result.blob_bytes = header.blob_bytes;
-  result.element_type = header.element_type;
+  if (room) {
+    result.blob_bytes = header.blob_bytes;
+    result.element_type = header.element_type;
+  }
   if (job.result) publish(reinterpret_cast<Result*>(job.result), result);
 }
 

@@ -156,7 +156,7 @@ TEST_F(CodecTest, ManyJobsInOneCall) {
   std::vector<Bytes> contents;
   std::vector<std::unique_ptr<Allocation>> all;
   std::vector<Job> jobs;
-  for (uint32_t i = 0; i < 40; ++i) {
+  for (uint32_t i = 0; i < 80; ++i) {
     contents.push_back(i % 3 == 0   ? gaussian(40000 + 977 * i, ElementType::kBf16, i)
                        : i % 3 == 1 ? Bytes(1000 * i + 1, static_cast<uint8_t>(i))
                                     : random_bytes(90000 + i, i));
@@ -165,7 +165,7 @@ TEST_F(CodecTest, ManyJobsInOneCall) {
     jobs.push_back(all.back()->job());
   }
   auto each = [&](auto&& check) {
-    for (uint32_t i = 0; i < 40; ++i) {
+    for (uint32_t i = 0; i < 80; ++i) {
       SCOPED_TRACE(i);
       EXPECT_EQ(all[i]->result.done, 1u);
       EXPECT_EQ(all[i]->result.status, Status::kOk);
