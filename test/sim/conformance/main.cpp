@@ -23,7 +23,7 @@
 
 namespace {
 
-constexpr unsigned kSecondsPerSection = 120;
+constexpr unsigned kSecondsPerSection = 60;
 
 struct Section {
   const char* name;
@@ -43,7 +43,17 @@ constexpr Section kSections[] = {
     {"vmm_share", conformance::section_vmm_share, true},
     {"pointers", conformance::section_pointers, true},
     {"pools", conformance::section_pools, true},
+    {"streams", conformance::section_streams, true},
+    {"events", conformance::section_events, true},
+    {"capture_modes", conformance::section_capture_modes, true},
+    {"capture_rules", conformance::section_capture_rules, true},
+    {"graphs", conformance::section_graphs, true},
+    {"graph_memory", conformance::section_graph_memory, true},
+    {"modules", conformance::section_modules, true},
+    {"launch", conformance::section_launch, true},
     {"procaddress", conformance::section_procaddress, true},
+    {"ipc", conformance::section_ipc, true},
+    {"fault", conformance::section_fault, true},
 };
 
 void run_in_child(const Section& section) {
