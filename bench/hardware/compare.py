@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 
 UNINITIALISED = ("empty", "new_empty", "empty_like", "empty_permuted", "empty_strided", "new_empty_strided")
 
@@ -29,18 +30,21 @@ def compare(plain: dict, other: dict, again: dict | None = None) -> dict:
     first, second = plain["entries"], other["entries"]
     loose = set(_differing(first, again["entries"])) if again else set()
     differing = _differing(first, second)
+    faulty_plain = {key for key, entry in first.items() if entry["state"] == "fault"}
+    faults = {key for key, entry in second.items() if entry["state"] == "fault"}
     names = {key.split("|")[0] for key in second}
     return {
         "entries": len(second),
         "operators": len(names),
         "ran": sum(entry["state"] == "ok" for entry in second.values()),
         "refused": sum(entry["state"] == "error" for entry in second.values()),
-        "faults": sum(entry["state"] == "fault" for entry in second.values()),
+        "faults": len(faults - faulty_plain),
+        "faults_plain_too": len(faults & faulty_plain),
         "missing": len(first.keys() - second.keys()),
         "differ": len([key for key in differing if key not in loose]),
         "differ_plain_too": len([key for key in differing if key in loose]),
         "not_deterministic": sorted(loose),
-        "fault_list": sorted(f"{key}: {entry['message']}" for key, entry in second.items() if entry["state"] == "fault"),
+        "fault_list": [f"{key}: {second[key]['message']}" for key in sorted(faults - faulty_plain)],
         "differ_list": [
             f"{key}{' (uninitialised)' if key.split('|')[0] in UNINITIALISED else ''}: "
             f"{_say(first[key])} → {_say(second[key])}"
@@ -57,7 +61,7 @@ def main() -> int:
     if len(sys.argv) not in (3, 4):
         print(__doc__, file=sys.stderr)
         return 2
-    files = [json.load(open(path)) for path in sys.argv[1:]]
+    files = [json.loads(Path(path).read_text()) for path in sys.argv[1:]]
     figures = compare(*files)
     for name, value in figures.items():
         if isinstance(value, list):

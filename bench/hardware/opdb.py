@@ -24,11 +24,12 @@ WORKER = Path(__file__).resolve().parent / "opdb_worker.py"
 class Shard(threading.Thread):
     """Keeps one shard's worker alive until the shard is done, given up, or the time is over."""
 
-    def __init__(self, index: int, args: argparse.Namespace, results: "Results", further: list[str]) -> None:
+    def __init__(self, index: int, args: argparse.Namespace, results: Results, further: list[str]) -> None:
         super().__init__(daemon=True)
         self.index, self.args, self.results, self.further = index, args, results, further
         self.process: subprocess.Popen | None = None
-        self.errors = Path(f"{args.out}.shard{index}.log")
+        target = Path(args.out)
+        self.errors = target.parent / "logs" / f"{target.stem}.shard{index}.log"
 
     def run(self) -> None:
         start, idle_deaths = 0, 0
@@ -87,7 +88,7 @@ class Shard(threading.Thread):
                 return begun, True, "done"
 
     @staticmethod
-    def _read(process: subprocess.Popen, lines: "queue.Queue[str | None]") -> None:
+    def _read(process: subprocess.Popen, lines: queue.Queue[str | None]) -> None:
         for line in process.stdout:
             if line.startswith(b"{"):
                 lines.put(line.decode())
@@ -138,7 +139,7 @@ def main() -> int:
     parser.add_argument("--only", default="")
     parser.add_argument("--fill", action="store_true")
     args = parser.parse_args()
-    Path(args.out).parent.mkdir(parents=True, exist_ok=True)
+    (Path(args.out).parent / "logs").mkdir(parents=True, exist_ok=True)
 
     further = ["--device", args.device, "--samples", args.samples, "--dtypes", args.dtypes, "--only", args.only]
     further += ["--fill"] if args.fill else []

@@ -20,10 +20,14 @@ import sys
 import types
 import unittest
 import warnings
-from typing import Any, Iterator
+from collections.abc import Iterator
+from typing import Any
 
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-FAULTS = re.compile(r"illegal memory|CUDA error|CUDA_ERROR|cudaError|unspecified launch|misaligned address|device-side assert|launch failure", re.I)
+FAULTS = re.compile(
+    "illegal memory|CUDA error|CUDA_ERROR|cudaError|unspecified launch|misaligned address|device-side assert|launch failure",
+    re.IGNORECASE,
+)
 
 
 def parse() -> argparse.Namespace:

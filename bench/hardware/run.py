@@ -3,7 +3,7 @@
     run.py --out FOLDER --sections plain,strict-learned --build build/release
 
 Sections
-  plain           every program twice without the shim: which are deterministic
+  plain           every program without the shim, twice and with the other allocator: which are deterministic
   strict-learned  small, LORETOKEN_CHECK=strict, pointers learned; bits against the plain run
   strict-strict   the same with pointers strict
   fits            large, nothing limited, shim off and on in turns: time ratio of medians
@@ -17,6 +17,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -28,8 +30,19 @@ from one_run import PROGRAMS, TRAINING, Mode, Outcome, run_program
 from table import print_table
 
 SECTIONS = ["plain", "strict-learned", "strict-strict", "fits", "limited", "latency", "opdb"]
+NOT_TORCH = ["cupy_kernels", "jax_mlp"]
 FITS = [*TRAINING, "generate_llama"]
-GIB = 1 << 30
+
+
+def machine() -> dict[str, str]:
+    """What figures are recorded with: card, driver, commit, date, command."""
+    try:
+        query = ["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
+        card = subprocess.run(query, check=False, capture_output=True, text=True, timeout=20).stdout.strip()
+    except (OSError, subprocess.TimeoutExpired):
+        card = "none"
+    when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    return {"card": card, "commit": os.environ.get("COMMIT", "unknown"), "date": when, "command": " ".join(sys.argv[1:])}
 
 
 class Bench:
@@ -37,7 +50,7 @@ class Bench:
         self.args, self.out, self.build = args, Path(args.out), Path(args.build).resolve() if args.build else None
         self.deadline = time.monotonic() + args.budget
         self.outcomes: list[Outcome] = []
-        self.figures: dict = {}
+        self.figures: dict = {"machine": machine()}
         self.out.mkdir(parents=True, exist_ok=True)
 
     def left(self) -> float:
@@ -82,7 +95,11 @@ class Bench:
 
     def plain(self) -> None:
         names = self.programs(list(PROGRAMS))
-        self.side_by_side([(name, "plain", Mode("plain"), label) for label in ("", "-again") for name in names])
+        jobs = [(name, "plain", Mode("plain"), label) for label in ("", "-again") for name in names]
+        if self.args.allocator != "caching":
+            other = Mode(f"plain-{self.args.allocator}", self.args.allocator)
+            jobs += [(name, "plain", other, "") for name in names if name not in NOT_TORCH]
+        self.side_by_side(jobs)
 
     def strict(self, pointers: str) -> None:
         section = f"strict-{pointers}"
@@ -101,13 +118,15 @@ class Bench:
                 if not first.ok:
                     break
                 self.run(name, "fits", shim, self.args.scale or "large", f"-{turn}")
-                if self.args.allocator != "caching":
+                if self.args.allocator != "caching" and turn == 0:
                     self.run(name, "fits", same, self.args.scale or "large", f"-{turn}")
 
     def limited(self) -> None:
         for name in self.programs(TRAINING):
             scale = self.args.scale or "large"
-            plain = self.run(name, "limited", Mode(f"plain-{self.args.allocator}", self.args.allocator), scale)
+            mode = Mode(f"plain-{self.args.allocator}", self.args.allocator)
+            have = [o for o in self.outcomes if (o.program, o.section, o.mode) == (name, "fits", mode.name) and o.ok]
+            plain = have[0] if have else self.run(name, "limited", mode, scale)
             if not plain.ok:
                 continue
             footprint = plain.result["peak_bytes"]
@@ -120,7 +139,6 @@ class Bench:
         self.figures["latency"] = latency.measure(
             Path(self.args.latency_binary).resolve(), self.shim("shim"), self.build, self.out, min(120, self.left())
         )
-        latency.show(self.figures["latency"])
         self.save()
 
     def opdb(self) -> None:

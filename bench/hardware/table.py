@@ -7,6 +7,7 @@ import statistics
 import sys
 from collections import defaultdict
 
+from latency import show
 from one_run import Outcome
 
 GIB = 1 << 30
@@ -41,7 +42,8 @@ def rows(outcomes: list[Outcome]) -> list[tuple[str, ...]]:
             plain[outcome.section, outcome.program].append(outcome)
     table = []
     for (section, program, mode), group in groups.items():
-        near = plain.get((section, program)) or plain.get(("plain", program)) or plain.get(("reference", program)) or []
+        near = next((plain[place, program] for place in (section, "plain", "reference", "fits") if (place, program) in plain), [])
+        near = [o for o in near if o.mode != "plain"] or near if section == "limited" else near
         reference = near[0] if near else None
         # A row says "same" only if every run in it is the same.
         marks = [_bits(outcome, reference) for outcome in group]
@@ -68,8 +70,13 @@ def print_table(outcomes: list[Outcome], figures: dict) -> None:
     for outcome in outcomes:
         if not outcome.ok:
             print(f"failed: {outcome.section} {outcome.program} {outcome.mode}: {outcome.cause[:300]}")
+    if "latency" in figures:
+        show(figures["latency"])
     for name, figure in figures.get("opdb", {}).items():
         print(f"opdb {name}: {json.dumps({k: v for k, v in figure.items() if not isinstance(v, list)})}")
+        for line in [*figure["fault_list"], *figure["differ_list"]][:20]:
+            print(f"  {line[:200]}")
+    print(f"machine: {json.dumps(figures.get('machine'))}")
 
 
 if __name__ == "__main__":

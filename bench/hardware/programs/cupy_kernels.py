@@ -3,7 +3,7 @@
 import bench_program as bench
 
 args = bench.arguments(__doc__)
-import cupy as cp  # noqa: E402 (after the arguments, so that --help needs no CuPy)
+import cupy as cp
 
 program = bench.Program("cupy_kernels", args)
 count, order, rounds = (100_000_000, 8192, 5) if program.large else (1_000_000, 512, 4)

@@ -4,14 +4,14 @@ import bench_program as bench
 
 args = bench.arguments(__doc__)
 torch = bench.torch_ready(args.device)
-from transformers import LlamaConfig, LlamaForCausalLM  # noqa: E402 (after the seeds and settings)
+from transformers import LlamaConfig, LlamaForCausalLM
 
 program = bench.Program("generate_llama", args)
 if program.large:
-    sizes = dict(hidden_size=4096, intermediate_size=11008, num_hidden_layers=32, num_attention_heads=32)
-    batch, prompt, new, steps = 4, 512, 64, 3
+    sizes = {"hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 32, "num_attention_heads": 32}
+    batch, prompt, new, steps = 4, 512, 64, 2
 else:
-    sizes = dict(hidden_size=128, intermediate_size=352, num_hidden_layers=3, num_attention_heads=4)
+    sizes = {"hidden_size": 128, "intermediate_size": 352, "num_hidden_layers": 3, "num_attention_heads": 4}
     batch, prompt, new, steps = 2, 16, 24, 2
 config = LlamaConfig(
     vocab_size=32000 if program.large else 512, num_key_value_heads=sizes["num_attention_heads"] // 4 or 1,

@@ -5,14 +5,14 @@ import os
 os.environ.setdefault("XLA_FLAGS", "--xla_gpu_deterministic_ops=true --xla_gpu_autotune_level=0")
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 
-import bench_program as bench  # noqa: E402 (after the environment)
+import bench_program as bench
 
 args = bench.arguments(__doc__)
 if args.device == "cpu":
     os.environ["JAX_PLATFORMS"] = "cpu"
-import jax  # noqa: E402
-import jax.numpy as jnp  # noqa: E402
-import numpy as np  # noqa: E402
+import jax
+import jax.numpy as jnp
+import numpy as np
 
 program = bench.Program("jax_mlp", args)
 width, depth, batch, steps = (8192, 8, 16384, 8) if program.large else (256, 4, 512, 6)

@@ -5,7 +5,7 @@ import bench_program as bench
 args = bench.arguments(__doc__)
 torch = bench.torch_ready(args.device)
 program = bench.Program("train_mlp", args)
-width, depth, batch, steps = (8192, 12, 16384, 12) if program.large else (512, 6, 1024, 8)
+width, depth, batch, steps = (8192, 12, 16384, 8) if program.large else (512, 6, 1024, 8)
 
 layers = []
 with torch.device(args.device):

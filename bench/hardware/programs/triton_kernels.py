@@ -4,8 +4,8 @@ import bench_program as bench
 
 args = bench.arguments(__doc__)
 torch = bench.torch_ready(args.device)
-import triton  # noqa: E402 (after the seeds and settings)
-import triton.language as tl  # noqa: E402
+import triton
+import triton.language as tl
 
 program = bench.Program("triton_kernels", args)
 count, order, rounds = (500_000_000, 8192, 6) if program.large else (1_000_000, 512, 4)
