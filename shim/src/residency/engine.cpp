@@ -70,6 +70,13 @@ bool Engine::usable() const {
 }
 
 CUresult Engine::back(Unit& unit) {
+  // Others may live in a shared unit that was packed: the new member comes back with them.
+  const UnitState state = unit.state.load(std::memory_order_acquire);
+  if (state == UnitState::kPacked || state == UnitState::kHost) return CUDA_SUCCESS;
+  return bring(unit);
+}
+
+CUresult Engine::bring(Unit& unit) {
   std::lock_guard turn(turn_);
   Lock lock(mutex_);
   unit.requested = true;
@@ -173,7 +180,10 @@ CUresult Engine::pin(Unit& unit, Pin reason) {
   }
   accounts_.pinned(reason, +1);
   if (unit.state.load(std::memory_order_acquire) == UnitState::kRaw) return CUDA_SUCCESS;
-  return back(unit);
+  const CUresult result = bring(unit);
+  Lock lock(mutex_);
+  while (unit.state.load(std::memory_order_acquire) == UnitState::kArriving) settle(true);
+  return result;
 }
 
 void Engine::unpin(Unit& unit, Pin reason) {

@@ -66,6 +66,7 @@ class Engine final : public Residency {
   void settle(bool wait_for_first = false);                  // mutex_ held: kArriving → kRaw for what has arrived
   void settled(Unit& unit);
   void drop_blob(Unit& unit);  // mutex_ held
+  CUresult bring(Unit& unit);
   bool make_one_raw(Unit& unit, std::vector<Unit*>* batch, Lock& lock, CUresult* error);
   bool wait_for_room(uint64_t bytes, Lock& lock);
 
