@@ -3,7 +3,6 @@
 #include <stdio.h>
 
 #include <cctype>
-#include <cmath>
 
 namespace loretoken {
 namespace {
@@ -17,9 +16,10 @@ double unit_bytes(std::string_view unit) {
   const size_t power = kPrefixes.find(lower[0]);
   if (power == std::string_view::npos) return 0;
   const std::string_view rest = std::string_view(lower).substr(1);
-  if (rest == "ib") return std::pow(1024.0, static_cast<double>(power + 1));
-  if (rest == "b") return std::pow(1000.0, static_cast<double>(power + 1));
-  return 0;
+  if (rest != "ib" && rest != "b") return 0;
+  double bytes = 1;
+  for (size_t i = 0; i <= power; ++i) bytes *= rest == "ib" ? 1024 : 1000;
+  return bytes;
 }
 
 }  // namespace
@@ -51,7 +51,7 @@ std::optional<Size> parse_size(std::string_view text) {
   if (unit == "%") return number > 0 ? std::optional<Size>({0, number, true}) : std::nullopt;
   const double scale = unit_bytes(unit);
   if (scale == 0 || number * scale >= 0x1p63) return std::nullopt;
-  return Size{static_cast<uint64_t>(std::llround(number * scale)), 0, true};
+  return Size{static_cast<uint64_t>(number * scale + 0.5), 0, true};
 }
 
 std::string format_bytes(uint64_t bytes) {
