@@ -1,0 +1,6 @@
+#!/usr/bin/env bash
+# Writes every generated file below the folder given, laid out as the repository.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+target=$(realpath "${1:?usage: scripts/generate.sh <folder>}")
+node cli/scripts/generate-settings.ts "$target"
