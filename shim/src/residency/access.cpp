@@ -39,7 +39,7 @@ bool strict_check() {
 }
 
 // Cost per unit: one load, and two stores to its own cache line when the stream is new to it or the tick moved on.
-bool mark_if_raw(const ReachSet& set, StreamSlot& slot) {
+bool mark_if_raw(const ReachSet& set, const ReachSet& held, StreamSlot& slot) {
   const uint64_t mask = slot.mask();
   const uint64_t now = set.size() != 0 ? reach_clock() : 0;
   for (Unit* unit : set) {
@@ -51,7 +51,8 @@ bool mark_if_raw(const ReachSet& set, StreamSlot& slot) {
   for (Unit* unit : set) {
     if (unit->state.load(std::memory_order_acquire) == UnitState::kRaw) continue;
     // An address left over from a freed allocation: nothing lives there, so nothing has to be raw.
-    if ((unit->flags.load(std::memory_order_acquire) & kFlagIdle) == 0) return false;
+    if ((unit->flags.load(std::memory_order_acquire) & kFlagIdle) != 0) continue;
+    if (held.size() == 0 || !held.contains(unit)) return false;
   }
   return true;
 }

@@ -14,12 +14,14 @@
 
 namespace loretoken {
 
-// True when every unit is kRaw and marked for the slot; false: take the slow way. Inside a section only.
-bool mark_if_raw(const ReachSet& set, StreamSlot& slot);
+// True when every unit is kRaw, or held by the caller, and marked for the slot; false: take the slow way. Inside a
+// section only.
+bool mark_if_raw(const ReachSet& set, const ReachSet& held, StreamSlot& slot);
 // Holds keep a unit raw outside of sections: for calls that may block the host.
 void take_holds(const ReachSet& set);
 void drop_holds(const ReachSet& set);
-// The slow way: makes the set raw per device (each unit then carries a hold), strict check's isolation.
+// The slow way: makes the set raw per device (each unit then carries a hold), strict check's isolation. An unsuccessful
+// call leaves nothing held.
 CUresult prepare_slow(ReachSet& set, StreamSlot& slot);
 void finish_slow(const ReachSet& set, StreamSlot& slot);
 
@@ -29,32 +31,38 @@ template <class Collect, class Call>
 CUresult with_raw(StreamSlot& slot, Collect&& collect, Call&& call, Blocking blocking = Blocking::kNo) {
   if (streams().capturing(slot)) return call();  // nothing runs now; the graph's reach is made raw at its launch
   ReachSet set;
-  if (!strict_check()) {
-    Section section;
-    collect(set);
-    if (!set.everything && mark_if_raw(set, slot)) {
-      if (blocking == Blocking::kYes && set.size() != 0) {
-        take_holds(set);
+  ReachSet held;
+  bool prepared = false;
+  for (;;) {
+    {
+      // The reach is collected and the call is made in one section: an edge that is learned meanwhile is seen either
+      // by us or, through wait_for_readers(), by the mover.
+      Section section;
+      set.clear();
+      collect(set);
+      const bool complete = set.everything ? held.everything : mark_if_raw(set, held, slot);
+      if (complete && (prepared || !strict_check() || set.size() == 0)) {
+        const bool hold = blocking == Blocking::kYes && set.size() != 0;
+        if (hold) {
+          take_holds(set);
+          section.leave();
+        }
+        const CUresult result = call();
+        streams().submitted(slot);
+        if (hold) drop_holds(set);
         section.leave();
+        if (prepared) finish_slow(held, slot);
+        return result;
       }
-      const CUresult result = call();
-      streams().submitted(slot);
-      if (blocking == Blocking::kYes && set.size() != 0) drop_holds(set);
-      return result;
     }
-  } else {
-    collect(set);
+    if (prepared) finish_slow(held, slot);
+    prepared = false;
+    if (const CUresult result = prepare_slow(set, slot); result != CUDA_SUCCESS) return result;
+    prepared = true;
+    held.clear();
+    for (Unit* unit : set) held.add(unit);
+    held.everything = set.everything;
   }
-  if (set.size() == 0 && !set.everything) {
-    const CUresult result = call();
-    streams().submitted(slot);
-    return result;
-  }
-  if (const CUresult result = prepare_slow(set, slot); result != CUDA_SUCCESS) return result;
-  const CUresult result = call();
-  streams().submitted(slot);
-  finish_slow(set, slot);
-  return result;
 }
 
 }  // namespace loretoken

@@ -6,6 +6,7 @@
 // needs.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <memory>
@@ -72,6 +73,7 @@ class Engine final : public Residency {
 
   // mover.cpp
   void mover_main();
+  bool closing() const { return stop_.load(std::memory_order_relaxed) || rt_.closed.load(std::memory_order_acquire); }
   void wake_mover();
   uint64_t room() const;                                // bytes that acquire() could hand out; mutex_ held
   uint64_t make_room(uint64_t target, Lock& lock);      // returns bytes won in this round
@@ -112,7 +114,7 @@ class Engine final : public Residency {
   uint32_t fruitless_ = 0;        // rounds since the last win while a thread waits
   bool woken_ = false;
   bool host_full_ = false;  // the host arena refused; cleared when something leaves it
-  bool stop_ = false;
+  std::atomic<bool> stop_{false};
   std::thread mover_;
 };
 

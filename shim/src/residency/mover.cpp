@@ -49,6 +49,10 @@ void Engine::mover_main() {
   auto pause = 100ms;
   Lock lock(mutex_);
   while (!stop_) {
+    if (rt_.closed.load(std::memory_order_acquire)) {  // the context is gone or about to be; it may come back
+      mover_wake_.wait_for(lock, 100ms);
+      continue;
+    }
     CUcontext current = nullptr;
     if (driver().cuCtxGetCurrent(&current) == CUDA_ERROR_DEINITIALIZED) return;  // the process is ending
     settle();

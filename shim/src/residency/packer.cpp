@@ -1,6 +1,6 @@
 // Packing: a batch of cold units becomes blobs. For each unit, in this order (design §3.5: nothing is lost):
 //
-//   chosen → scans queued until then have reported → claimed → readers gone → fenced behind its streams
+//   chosen → claimed → readers gone → scans queued until then have reported → readers gone → fenced behind its streams
 //   → unchanged? drop : analyse, place, pack, verify → unmapped
 //
 // The engine's mutex is dropped while the GPU works; whoever needs the unit meanwhile cancels it.
@@ -73,32 +73,28 @@ std::vector<Unit*> Engine::claim_victims(uint64_t target, Lock& lock) {
   std::vector<uint64_t> seen;
   for (Unit* unit : chosen) seen.push_back(unit->last_reach.load(std::memory_order_relaxed));
 
-  // A scan queued before the choice may still tell that somebody holds the address of a chosen unit.
-  const uint64_t scans = rt_.reach != nullptr ? rt_.reach->scans_queued() : 0;
-  if (rt_.reach != nullptr && !chosen.empty() && rt_.reach->scans_reported() < scans) {
-    lock.unlock();
-    for (rt_.reach->poll(); rt_.reach->scans_reported() < scans && !stop_; rt_.reach->poll()) usleep(20);
-    lock.lock();
-  }
-  std::vector<Unit*> claimed;
-  std::vector<uint64_t> claimed_seen;
-  for (size_t i = 0; i < chosen.size(); ++i) {
-    Unit* unit = chosen[i];
-    if (unit->state.load(std::memory_order_acquire) != UnitState::kRaw || unit->requested) continue;
+  for (Unit* unit : chosen) {
     unit->cancel_pack = false;
     unit->state.store(UnitState::kClaimed, std::memory_order_seq_cst);
-    claimed.push_back(unit);
-    claimed_seen.push_back(seen[i]);
   }
   lock.unlock();
   wait_for_readers();
+  // Whoever saw a unit raw has announced its scan by now; the scan may still tell that somebody holds the unit's
+  // address. What was launched without that knowledge is gone from its section before the fence is taken.
+  if (rt_.reach != nullptr && !chosen.empty()) {
+    const uint64_t scans = rt_.reach->scans_queued();
+    if (rt_.reach->scans_reported() < scans) {
+      for (rt_.reach->poll(); rt_.reach->scans_reported() < scans && !closing(); rt_.reach->poll()) usleep(20);
+      wait_for_readers();
+    }
+  }
   lock.lock();
   std::vector<Unit*> victims;
-  for (size_t i = 0; i < claimed.size(); ++i) {
-    Unit* unit = claimed[i];
-    // Reached since it was chosen: then it is no longer cold, and a scan queued meanwhile may concern it.
+  for (size_t i = 0; i < chosen.size(); ++i) {
+    Unit* unit = chosen[i];
+    // Reached since it was chosen: it is no longer cold.
     if (unit->cancel_pack || unit->holds.load(std::memory_order_acquire) != 0 || unit->pins.load() != 0 ||
-        (unit->flags.load() & kFlagIdle) != 0 || unit->last_reach.load(std::memory_order_acquire) != claimed_seen[i]) {
+        (unit->flags.load() & kFlagIdle) != 0 || unit->last_reach.load(std::memory_order_acquire) != seen[i]) {
       unclaim(*unit);
     } else {
       victims.push_back(unit);
