@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Switches one safety mechanism of the shim off at a time and expects a test to fail for each.
+#   scripts/mutation.sh [NAME…]      all by default; MUTATION_SEEDS: seeds of generated programs per try (default 60)
+# Ends with a table; exit status 1 if a mutation survived.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+build=build/mutation
+names=("$@")
+[ ${#names[@]} -gt 0 ] || names=(PARAM_SCAN ESCAPE_EDGES CLOSURE HOST_SCAN EVENT_WAIT VERIFY FENCE STREAM_SAFE_FREE)
+
+# What can kill a mutation, cheapest first.
+declare -A filters=(
+  [PARAM_SCAN]='GeneratedPrograms.*' [ESCAPE_EDGES]='GeneratedPrograms.*' [CLOSURE]='GeneratedPrograms.*'
+  [HOST_SCAN]='GeneratedPrograms.*' [EVENT_WAIT]='Races.*:GeneratedPrograms.*' [VERIFY]='Integrity.*'
+  [FENCE]='Races.*:GeneratedPrograms.*' [STREAM_SAFE_FREE]='Races.*:GeneratedPrograms.*'
+)
+export LT_FUZZ_SEEDS=${MUTATION_SEEDS:-60}
+mkdir -p "$build"
+survived=()
+table=""
+for name in "${names[@]}"; do
+  cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DLORETOKEN_MUTATE="$name" > "$build/cmake.log"
+  if ! cmake --build "$build" --target loretoken lt_fuzz integration_tests > "$build/build.log" 2>&1; then
+    tail -20 "$build/build.log"
+    exit 1
+  fi
+  echo "mutation $name: running ${filters[$name]}"
+  if "$build/bin/integration_tests" --gtest_fail_fast --gtest_filter="${filters[$name]}" > "$build/$name.log" 2>&1; then
+    survived+=("$name")
+    table+="$(printf '%-18s SURVIVED' "$name")"$'\n'
+  else
+    killer=$(grep -m1 -oE 'FAILED  \] [A-Za-z]+\.[A-Za-z]+' "$build/$name.log" | sed 's/FAILED  \] //' || true)
+    table+="$(printf '%-18s killed by %s' "$name" "${killer:-a crash}")"$'\n'
+  fi
+done
+printf '\n%s' "$table"
+if [ ${#survived[@]} -gt 0 ]; then
+  echo "survived: ${survived[*]}"
+  exit 1
+fi
