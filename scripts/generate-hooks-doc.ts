@@ -1,6 +1,6 @@
-// Writes docs/reference/hooks.md from the shim's hook table. With --check: fails when the file is not up to date.
-import { readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+// Writes docs/reference/hooks.md below the folder given, from the shim's hook table.
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 
 interface Hook {
   symbol: string;
@@ -11,7 +11,6 @@ interface Hook {
 
 const root = join(import.meta.dirname, "..");
 const hooksFolder = join(root, "shim/src/hooks");
-const output = join(root, "docs/reference/hooks.md");
 
 const kindTitles: Record<string, string> = {
   allocate: "Allocation",
@@ -104,12 +103,8 @@ function render(): string {
   return `${text.join("\n")}\n`;
 }
 
-const text = render();
-if (process.argv.includes("--check")) {
-  if (readFileSync(output, "utf8") !== text) {
-    console.error("docs/reference/hooks.md is not up to date: run node scripts/generate-hooks-doc.ts");
-    process.exit(1);
-  }
-} else {
-  writeFileSync(output, text);
-}
+const target = process.argv[2];
+if (!target) throw new Error("usage: node scripts/generate-hooks-doc.ts <folder>");
+const output = join(target, "docs/reference/hooks.md");
+mkdirSync(dirname(output), { recursive: true });
+writeFileSync(output, render());

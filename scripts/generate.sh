@@ -4,3 +4,4 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 target=$(realpath "${1:?usage: scripts/generate.sh <folder>}")
 node cli/scripts/generate-settings.ts "$target"
+node scripts/generate-hooks-doc.ts "$target"
