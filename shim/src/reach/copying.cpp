@@ -1,0 +1,171 @@
+// Copies: what host bytes and holders carry into the destination.
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "driver/driver.h"
+#include "reach/core.h"
+#include "reach/words.h"
+#include "report/counters.h"
+
+namespace loretoken {
+namespace {
+
+// Up to here the CPU reads what is copied (about 50–100 µs); above, the GPU scans behind the copy.
+constexpr uint64_t kCpuScanBytes = uint64_t{1} << 20;
+
+enum class Place { kOurs, kScannable, kPinnedHost, kHost, kForeignDevice };
+
+// Where an address outside arrays lies. Cost for ours: a compare; for the others a call into the driver.
+Place place_of(uint64_t address) {
+  if (window().contains(address)) return Place::kOurs;
+  if (const std::optional<KnownRange> range = known_range_at(address)) {
+    return range->kind == RangeKind::kPinned ? Place::kPinnedHost : Place::kScannable;
+  }
+  unsigned int type = 0;
+  const auto ask = driver().cuPointerGetAttribute;
+  if (ask == nullptr || ask(&type, CU_POINTER_ATTRIBUTE_MEMORY_TYPE, address) != CUDA_SUCCESS) return Place::kHost;
+  if (type == CU_MEMORYTYPE_HOST) return Place::kPinnedHost;
+  return type == 0 ? Place::kHost : Place::kForeignDevice;
+}
+
+std::vector<uint32_t> pages_in(const CopySpec& spec) {
+  const uint64_t base = window().base.load(std::memory_order_relaxed);
+  const AddressSpan span = {base, base + window().bytes.load(std::memory_order_acquire)};
+  std::vector<uint32_t> pages;
+  for (uint64_t row = 0; row < spec.rows; ++row) {
+    const auto* bytes = reinterpret_cast<const unsigned char*>(spec.src + row * spec.src_pitch);
+    const auto skew = static_cast<uint32_t>((4 - (spec.dst + row * spec.dst_pitch) % 4) % 4);
+    for_words_in(bytes, spec.width, skew, span, [&](uint64_t word) { pages.push_back(page_of(word)); });
+  }
+  std::sort(pages.begin(), pages.end());
+  pages.erase(std::unique(pages.begin(), pages.end()), pages.end());
+  return pages;
+}
+
+bool flagged(uint64_t address, uint64_t bytes, uint8_t flags) {
+  for (uint64_t at = address; at < address + bytes;) {
+    const Unit* unit = unit_at(at);
+    if (unit == nullptr || at - unit->base >= unit->bytes) return false;
+    if ((unit->flags.load(std::memory_order_acquire) & flags) != 0) return true;
+    at = unit->base + unit->bytes;
+  }
+  return false;
+}
+
+void add_range(uint64_t address, uint64_t bytes, ReachSet* set) {
+  if (bytes == 0) return;
+  for (const uint64_t at : {address, address + bytes - 1}) {
+    Unit* unit = window().contains(at) ? unit_at(at) : nullptr;
+    if (unit != nullptr) add_with_row(unit, set);
+  }
+}
+
+void add_operands(std::span<const CopySpec> specs, ReachSet* set) {
+  for (const CopySpec& spec : specs) {
+    add_range(spec.dst, spec.dst_extent(), set);
+    add_range(spec.src, spec.src_extent(), set);
+  }
+}
+
+}  // namespace
+
+void ReachCore::host_copy_begins(const CopySpec& spec, bool blocking, bool* scan, bool* unseen) {
+  if (spec.total() < 8 || spec.dst == 0) return;
+  const Place to = place_of(spec.dst);
+  if (to == Place::kHost || to == Place::kPinnedHost) return;
+  if (to == Place::kOurs && spec.total() > kCpuScanBytes) {
+    *scan = *unseen = true;
+    return;
+  }
+  counters().host_scans.fetch_add(spec.total(), std::memory_order_relaxed);
+  const std::vector<uint32_t> pages = pages_in(spec);
+  if (to == Place::kForeignDevice) {
+    pin_targets(pages);
+    return;
+  }
+  // Pinned memory may change until the stream comes to the copy.
+  if (!blocking && to == Place::kOurs && place_of(spec.src) == Place::kPinnedHost) *scan = true;
+  if (pages.empty() && !flagged(spec.dst, spec.dst_extent(), kFlagHoldsEdges)) return;
+  const HolderRange holder = holder_of(spec.dst);
+  if (holder.bytes == 0) return;
+  const bool whole = blocking && spec.rows == 1 && spec.dst == holder.base && spec.width >= holder.bytes;
+  edges.add(holder, pages, whole);
+}
+
+void ReachCore::device_copy_begins(const CopySpec& spec, bool* scan, bool* unseen) {
+  if (spec.dst == 0 || spec.total() < 8) return;
+  const uint64_t bytes = spec.src_extent();
+  const bool ours = window().contains(spec.src);
+  if (ours && !flagged(spec.src, bytes, kFlagHoldsEdges | kFlagScanPending)) return;
+  const Place to = place_of(spec.dst);
+  if (to == Place::kHost || to == Place::kPinnedHost) return;
+  if (to == Place::kForeignDevice) {
+    while (edges.pending(spec.src, bytes)) {
+      poll();
+      usleep(10);
+    }
+    bool complete = true;
+    pin_targets(edges.targets(spec.src, bytes, &complete));
+    if (!complete) {
+      for (uint32_t i = 1; i < unit_count(); ++i) {
+        if (const Unit* unit = unit_by_index(i)) pin_address(unit->base, 1, Pin::kPointerStored);
+      }
+    }
+    return;
+  }
+  const HolderRange holder = holder_of(spec.dst);
+  if (holder.bytes == 0) return;
+  edges.inherit(holder, spec.src, bytes);
+  if (edges.pending(spec.src, bytes)) *scan = true;
+  if (edges.copy_pending(spec.src, bytes)) *unseen = true;
+}
+
+CUresult ReachCore::touch(std::span<const CopySpec> specs, StreamSlot& slot, Blocking blocking, DriverCall call) {
+  return with_raw(
+      slot, [&](ReachSet& set) { add_operands(specs, &set); }, [&] { return call(); }, blocking);
+}
+
+CUresult ReachCore::copy(std::span<const CopySpec> specs, StreamSlot& slot, Blocking blocking, DriverCall call) {
+  if (streams().capturing(slot)) return call();
+  counters(slot.device).copies.fetch_add(1, std::memory_order_relaxed);
+  std::vector<HolderRange> behind;
+  bool unseen = false;
+  for (const CopySpec& spec : specs) {
+    if (spec.src == 0 || spec.dst == 0) continue;
+    bool scan = false;
+    const Place from = place_of(spec.src);
+    if (from == Place::kHost || from == Place::kPinnedHost) {
+      host_copy_begins(spec, blocking == Blocking::kYes, &scan, &unseen);
+    } else if (from != Place::kForeignDevice) {
+      device_copy_begins(spec, &scan, &unseen);
+    }
+    if (!scan) continue;
+    const HolderRange holder = holder_of(spec.dst);
+    if (holder.bytes != 0) behind.push_back(holder);
+  }
+  if (behind.empty()) return touch(specs, slot, blocking, call);
+  const ReachSet* reached = nullptr;
+  return with_raw(
+      slot,
+      [&](ReachSet& set) {
+        add_operands(specs, &set);
+        reached = &set;
+      },
+      [&] {
+        ScanRequest request;
+        request.number = sequence.announce();
+        const CUresult result = call();
+        if (result != CUDA_SUCCESS) {
+          sequence.done(request.number);
+          return result;
+        }
+        request.holders = std::move(behind);
+        request.unseen_copy = unseen;
+        scan_behind(std::move(request), *reached, slot);
+        return result;
+      },
+      blocking);
+}
+
+}  // namespace loretoken

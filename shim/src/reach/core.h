@@ -1,0 +1,101 @@
+// The process's knowledge of reach, and the operations of the hooks built on it. One instance per process, shared by
+// all devices: addresses of all devices lie in one window.
+#pragma once
+
+#include <cuda.h>
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "reach/edges.h"
+#include "reach/function_ref.h"
+#include "reach/functions.h"
+#include "reach/scanner.h"
+#include "reach/sequence.h"
+#include "reach/walk.h"
+#include "residency/access.h"
+
+namespace loretoken {
+
+// A non-owning reference to what makes the real driver call.
+using DriverCall = FunctionRef<CUresult()>;
+
+// Puts the addresses that an operation can read into a walk: parameters of a launch, the union of a graph.
+using Roots = FunctionRef<void(Walk&)>;
+
+// One side of 0 is no linear memory (an array). Rows of `width` bytes; a plain copy has one row.
+struct CopySpec {
+  uint64_t dst = 0;
+  uint64_t src = 0;
+  uint64_t width = 0;
+  uint64_t rows = 1;
+  uint64_t dst_pitch = 0;
+  uint64_t src_pitch = 0;
+  uint64_t total() const { return width * rows; }
+  uint64_t dst_extent() const { return rows == 0 || width == 0 ? 0 : (rows - 1) * dst_pitch + width; }
+  uint64_t src_extent() const { return rows == 0 || width == 0 ? 0 : (rows - 1) * src_pitch + width; }
+};
+
+class ReachCore {
+ public:
+  ReachCore(FunctionQueries queries, uint64_t sample_every);
+
+  FunctionTable functions;
+  Edges edges;
+  ScanSequence sequence;
+
+  // --- launches (launching.cpp)
+
+  // A launch of `info` with these parameters on the slot: makes its reach raw, calls, learns. Also while capturing.
+  CUresult launch(FunctionInfo& info, void** params, void** extra, StreamSlot& slot, DriverCall call);
+  // Anything that reads `roots`. `wants_scan(reached holders)` says whether a scan belongs behind it; asked once.
+  CUresult operate(Roots roots, FunctionRef<bool(bool)> wants_scan, FunctionInfo* info, StreamSlot& slot,
+                   DriverCall call);
+  // Parameters of a launch into a walk. A function without layout and without `extra` may reach everything.
+  static void walk_params(const FunctionInfo& info, void** params, void** extra, Walk* walk);
+
+  // --- copies and sets (copying.cpp)
+
+  // Makes both sides raw, calls, carries edges over: pointers in host bytes and in the source's holders become edges of
+  // the destination, or pins when that is not ours.
+  CUresult copy(std::span<const CopySpec> specs, StreamSlot& slot, Blocking blocking, DriverCall call);
+  // Makes the ranges raw and calls.
+  CUresult touch(std::span<const CopySpec> specs, StreamSlot& slot, Blocking blocking, DriverCall call);
+  // What a copy from host memory or on the device tells, before it runs. Outside sections. `scan`: the destination's
+  // holder is to be scanned behind it; `unseen`: no CPU has looked at the bytes.
+  void host_copy_begins(const CopySpec& spec, bool blocking, bool* scan, bool* unseen);
+  void device_copy_begins(const CopySpec& spec, bool* scan, bool* unseen);
+
+  // --- both
+  // The allocation of an address, or its known range; bytes 0: none. Takes the heap's lock: outside sections.
+  HolderRange holder_of(uint64_t address) const;
+  // What lives on a page reached through memory: its allocation, or the page itself where several share it.
+  HolderRange holder_of_page(uint64_t address) const;
+  void pin_targets(std::span<const uint32_t> pages);
+  void add_scanner(int device, Scanner* scanner);
+  void poll();
+  void wait_for(uint64_t number);
+  // The mover asks for scan numbers: from now on memory may be away.
+  void packing_began() { packing_.store(true, std::memory_order_seq_cst); }
+  bool packing() const { return packing_.load(std::memory_order_seq_cst); }
+
+ private:
+  std::vector<HolderRange> gather(Roots roots);
+  void scan_behind(ScanRequest request, const ReachSet& set, StreamSlot& slot);
+  CUresult scan_before(Roots roots, StreamSlot& slot, bool managed_only);
+  Scanner* scanner_for(const StreamSlot& slot) const;
+
+  static constexpr uint32_t kMostDevices = 64;
+  std::atomic<Scanner*> scanners_[kMostDevices] = {};
+  std::atomic<bool> packing_{false};
+};
+
+// The process's. Made on first use with the driver's functions, never destroyed.
+ReachCore& reach_core();
+// Pins kUnknownCall/kMemOp/… for the units of an address, once per unit and reason. Outside sections.
+void pin_address(uint64_t address, uint64_t bytes, Pin reason);
+
+}  // namespace loretoken

@@ -1,0 +1,87 @@
+// What is known of each kernel function: where its parameters lie, and whether it stores pointers.
+//
+// find() is lock-free; entries are never freed, an unloaded function's entry is only marked dead. A handle may be a
+// CUfunction or a CUkernel cast to one.
+#pragma once
+
+#include <cuda.h>
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+namespace loretoken {
+
+struct ParamSlice {
+  uint32_t index = 0;  // position in kernelParams
+  uint32_t words = 0;  // 8-byte words at 4-byte steps to look at: (size - 4) / 4
+};
+
+// kNew until its first launches were scanned.
+enum class FunctionClass : uint8_t { kNew, kPlain, kStorer };
+
+struct FunctionInfo {
+  CUfunction handle = nullptr;
+  CUmodule module = nullptr;    // nullptr: not known
+  CUlibrary library = nullptr;  // nullptr: not known or not from a library
+  bool has_layout = false;
+  std::vector<ParamSlice> slices;  // parameters of at least 8 bytes
+  std::atomic<bool> alive{true};
+
+  std::atomic<FunctionClass> type{FunctionClass::kNew};
+  std::atomic<uint64_t> launches{0};         // counted only while sampling needs it
+  std::atomic<uint64_t> holder_launches{0};  // launches that reached memory known to hold pointers
+  std::atomic<bool> copies_pointers{false};  // stored pointers when it reached some: scanned whenever it does
+  std::atomic<uint32_t> scans_reported{0};
+  std::atomic<uint32_t> clean_streak{0};  // scans in a row that found no pointer at all
+};
+
+// How layouts and owners are asked for; the driver's functions, or a test's.
+struct FunctionQueries {
+  CUresult (*function_param)(CUfunction, size_t index, size_t* offset, size_t* size) = nullptr;
+  CUresult (*kernel_param)(CUkernel, size_t index, size_t* offset, size_t* size) = nullptr;
+  CUresult (*function_module)(CUmodule*, CUfunction) = nullptr;
+  CUresult (*kernel_library)(CUlibrary*, CUkernel) = nullptr;
+};
+
+class FunctionTable {
+ public:
+  explicit FunctionTable(FunctionQueries queries, uint64_t sample_every);
+  ~FunctionTable();
+
+  // The entry of a handle, made on first use (then calls the driver). Cost when known: one hash, one or two probes.
+  FunctionInfo& find(CUfunction handle);
+  void module_unloaded(CUmodule module);
+  void library_unloaded(CUlibrary library);
+
+  // Whether a scan belongs behind this launch; counts the launch. `reaches_pointers`: it reached a holder.
+  bool wants_scan(FunctionInfo& info, bool reaches_pointers) const;
+  // A scan behind a launch of the function reported. Returns true when this classed it for the first time.
+  static bool scanned(FunctionInfo& info, bool found_pointers, bool found_new, bool reached_pointers);
+
+ private:
+  static constexpr uint32_t kFirstLaunches = 2;
+  static constexpr uint32_t kFirstHolderLaunches = 4;
+  static constexpr uint32_t kForgiveAfter = 32;
+
+  struct Table {
+    explicit Table(uint32_t slots) : mask(slots - 1), entries(slots) {}
+    uint32_t mask;
+    std::vector<std::atomic<FunctionInfo*>> entries;
+  };
+  static FunctionInfo* probe(const Table& table, CUfunction handle);
+  static void place(Table& table, FunctionInfo* info);
+  std::unique_ptr<FunctionInfo> describe(CUfunction handle) const;
+  void forget(bool (*match)(const FunctionInfo&, const void*), const void* what);
+
+  FunctionQueries queries_;
+  uint64_t sample_every_;
+  std::atomic<Table*> table_;
+  std::mutex mutex_;                                  // insertions
+  std::vector<std::unique_ptr<Table>> tables_;        // the last is in use; older ones may still be read
+  std::vector<std::unique_ptr<FunctionInfo>> infos_;  // never shrinks
+};
+
+}  // namespace loretoken

@@ -1,0 +1,92 @@
+#include "reach/host_ranges.h"
+
+#include <algorithm>
+#include <atomic>
+#include <mutex>
+#include <shared_mutex>
+#include <vector>
+
+namespace loretoken {
+namespace {
+
+struct Registry {
+  std::shared_mutex mutex;
+  std::vector<KnownRange> ranges;  // by base, disjoint
+  std::atomic<uint64_t> lo{0};
+  std::atomic<uint64_t> hi{0};
+};
+
+// Never destroyed: hooks may run while the process ends.
+Registry& registry() {
+  static auto* instance = new Registry;
+  return *instance;
+}
+
+// mutex held
+void enter(Registry& r, const KnownRange& fresh) {
+  std::erase_if(r.ranges, [&](const KnownRange& old) {
+    return old.base < fresh.base + fresh.bytes && fresh.base < old.base + old.bytes;
+  });
+  const auto at = std::upper_bound(r.ranges.begin(), r.ranges.end(), fresh.base,
+                                   [](uint64_t base, const KnownRange& range) { return base < range.base; });
+  r.ranges.insert(at, fresh);
+}
+
+void publish_bounds(Registry& r) {
+  uint64_t hi = 0;
+  for (const KnownRange& range : r.ranges) hi = std::max(hi, range.base + range.bytes);
+  r.lo.store(r.ranges.empty() ? 0 : r.ranges.front().base, std::memory_order_release);
+  r.hi.store(hi, std::memory_order_release);
+}
+
+const KnownRange* find(const Registry& r, uint64_t address) {
+  auto at = std::upper_bound(r.ranges.begin(), r.ranges.end(), address,
+                             [](uint64_t a, const KnownRange& range) { return a < range.base; });
+  if (at == r.ranges.begin()) return nullptr;
+  --at;
+  return address - at->base < at->bytes ? &*at : nullptr;
+}
+
+}  // namespace
+
+void known_range_add(uint64_t host, uint64_t device_alias, uint64_t bytes, RangeKind kind) {
+  if (bytes == 0) return;
+  Registry& r = registry();
+  std::unique_lock lock(r.mutex);
+  if (host != 0) enter(r, {host, bytes, host, kind});
+  if (device_alias != 0 && device_alias != host) enter(r, {device_alias, bytes, host, kind});
+  publish_bounds(r);
+}
+
+bool known_range_remove(uint64_t host) {
+  Registry& r = registry();
+  std::unique_lock lock(r.mutex);
+  const size_t removed = std::erase_if(
+      r.ranges, [&](const KnownRange& range) { return range.host == host || (range.host == 0 && range.base == host); });
+  if (removed != 0) publish_bounds(r);
+  return removed != 0;
+}
+
+std::optional<KnownRange> known_range_at(uint64_t address) {
+  if (!known_range_bounds().contains(address)) return std::nullopt;
+  Registry& r = registry();
+  std::shared_lock lock(r.mutex);
+  const KnownRange* range = find(r, address);
+  return range != nullptr ? std::optional(*range) : std::nullopt;
+}
+
+bool with_known_range(uint64_t address, const std::function<void(const KnownRange&)>& read) {
+  Registry& r = registry();
+  std::shared_lock lock(r.mutex);
+  const KnownRange* range = find(r, address);
+  if (range == nullptr) return false;
+  read(*range);
+  return true;
+}
+
+RangeBounds known_range_bounds() {
+  Registry& r = registry();
+  return {r.lo.load(std::memory_order_acquire), r.hi.load(std::memory_order_acquire)};
+}
+
+}  // namespace loretoken

@@ -1,0 +1,220 @@
+// Launches and graph launches: reach, raw, call, learn.
+#include <unistd.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "base/clock.h"
+#include "base/settings.h"
+#include "reach/core.h"
+#include "report/counters.h"
+
+namespace loretoken {
+namespace {
+
+// Not a code of the driver's: the operation was not queued and is to be tried again.
+constexpr auto kAgain = static_cast<CUresult>(0x7fff0001);
+constexpr int kMostRounds = 16;
+
+enum class Need { kNothing, kPlan, kReport, kManagedScan, kAnew };
+
+bool contains_all(const ReachSet& set, const HolderRange& range) {
+  if (!window().contains(range.base)) return true;
+  for (uint64_t at = range.base; at < range.base + range.bytes;) {
+    Unit* unit = unit_at(at);
+    if (unit == nullptr || at - unit->base >= unit->bytes || !set.contains(unit)) return false;
+    at = unit->base + unit->bytes;
+  }
+  return true;
+}
+
+}  // namespace
+
+void ReachCore::walk_params(const FunctionInfo& info, void** params, void** extra, Walk* walk) {
+#ifndef LORETOKEN_MUTATE_PARAM_SCAN
+  if (extra != nullptr) {
+    const void* buffer = nullptr;
+    size_t bytes = 0;
+    for (size_t i = 0; extra[i] != CU_LAUNCH_PARAM_END; i += 2) {
+      if (extra[i] == CU_LAUNCH_PARAM_BUFFER_POINTER) buffer = extra[i + 1];
+      if (extra[i] == CU_LAUNCH_PARAM_BUFFER_SIZE && extra[i + 1] != nullptr) {
+        bytes = *static_cast<const size_t*>(extra[i + 1]);
+      }
+    }
+    if (buffer != nullptr && bytes >= 8) walk->words(buffer, static_cast<uint32_t>((bytes - 4) / 4));
+  }
+  if (params == nullptr) return;
+  if (!info.has_layout) {
+    walk->everything();
+    return;
+  }
+  for (const ParamSlice& slice : info.slices) {
+    if (params[slice.index] != nullptr) walk->words(params[slice.index], slice.words);
+  }
+#else
+  (void)info, (void)params, (void)extra, (void)walk;
+#endif
+}
+
+CUresult ReachCore::launch(FunctionInfo& info, void** params, void** extra, StreamSlot& slot, DriverCall call) {
+  counters(slot.device).launches.fetch_add(1, std::memory_order_relaxed);
+  return operate([&](Walk& walk) { walk_params(info, params, extra, &walk); },
+                 [&](bool holders) { return functions.wants_scan(info, holders); }, &info, slot, call);
+}
+
+CUresult ReachCore::operate(Roots roots, FunctionRef<bool(bool)> wants_scan, FunctionInfo* info, StreamSlot& slot,
+                            DriverCall call) {
+  if (streams().capturing(slot)) return call();
+  if (strict_check()) poll();
+  const bool strict = settings().pointers == Pointers::kStrict;
+  if (strict) {
+    if (const CUresult result = scan_before(roots, slot, false); result != CUDA_SUCCESS) return result;
+  }
+  std::optional<bool> wanted;
+  bool planned = false;
+  bool managed_scanned = strict;
+  std::vector<HolderRange> plan;
+  uint64_t number = 0;
+  for (;;) {
+    Need need = Need::kNothing;
+    Closure closure;
+    bool managed = false;
+    bool met_holders = false;
+    uint64_t version = 0;
+    const ReachSet* reached = nullptr;
+    const CUresult result = with_raw(
+        slot,
+        [&](ReachSet& set) {
+          reached = &set;
+          closure = {};
+          version = edges.version();
+          Walk walk(&set);
+          roots(walk);
+          met_holders = walk.met_holders();
+          if (met_holders) walk.close(edges, &closure);
+          managed = walk.managed();
+          if (walk.host_bytes_read() != 0) {
+            counters(slot.device).host_scans.fetch_add(walk.host_bytes_read(), std::memory_order_relaxed);
+          }
+        },
+        [&]() -> CUresult {
+          // While room was made, a report may have told of more that is held.
+          if (met_holders && edges.version() != version) {
+            need = Need::kAnew;
+          } else if (closure.copy_pending && packing()) {
+            need = Need::kReport;
+          } else if (managed && !managed_scanned && packing()) {
+            need = Need::kManagedScan;
+          }
+          if (need != Need::kNothing) return kAgain;
+          if (!wanted) wanted = wants_scan(closure.holders) || managed || strict || reached->everything;
+          if (!*wanted) return call();
+          if (!planned) {
+            need = Need::kPlan;
+            return kAgain;
+          }
+          number = sequence.announce();
+          const CUresult launched = call();
+          if (launched != CUDA_SUCCESS || plan.empty()) {
+            sequence.done(number);
+            return launched;
+          }
+          ScanRequest request;
+          request.holders = std::move(plan);
+          request.function = info;
+          request.reached_pointers = closure.holders;
+          request.number = number;
+          scan_behind(std::move(request), *reached, slot);
+          return launched;
+        });
+    if (need == Need::kNothing) {
+      if (strict && number != 0) wait_for(number);
+      return result;
+    }
+    if (result != kAgain) return result;  // made raw failed
+    if (need == Need::kPlan) {
+      plan = gather(roots);
+      planned = true;
+    } else if (need == Need::kManagedScan) {
+      if (const CUresult scanned = scan_before(roots, slot, true); scanned != CUDA_SUCCESS) return scanned;
+      managed_scanned = true;
+    } else if (need == Need::kReport) {
+      const uint64_t begin = now_ns();
+      poll();
+      usleep(10);
+      counters(slot.device).wait_ns.fetch_add(now_ns() - begin, std::memory_order_relaxed);
+    }
+  }
+}
+
+// What is raw and marked for the stream may be scanned behind it; the rest of the plan has gone meanwhile.
+void ReachCore::scan_behind(ScanRequest request, const ReachSet& set, StreamSlot& slot) {
+  std::erase_if(request.holders, [&](const HolderRange& range) { return !contains_all(set, range); });
+  Scanner* scanner = scanner_for(slot);
+  if (scanner == nullptr || request.holders.empty()) {
+    sequence.done(request.number);
+    return;
+  }
+  scanner->queue(std::move(request), slot);
+}
+
+// The ranges that an operation with these roots may write: allocations, pages of shared units, known foreign ranges.
+std::vector<HolderRange> ReachCore::gather(Roots roots) {
+  ReachSet set;
+  std::vector<uint64_t> addresses;
+  std::vector<uint64_t> through_memory;
+  Closure closure;
+  closure.reached = &through_memory;
+  Walk walk(&set);
+  walk.record = &addresses;
+  roots(walk);
+  walk.close(edges, &closure);
+  std::vector<HolderRange> plan;
+  for (const uint64_t address : addresses) plan.push_back(holder_of(address));
+  for (const uint64_t page : through_memory) plan.push_back(holder_of_page(page));
+  std::erase_if(plan, [](const HolderRange& range) { return range.bytes == 0; });
+  const auto by_base = [](const HolderRange& a, const HolderRange& b) {
+    return a.base != b.base ? a.base < b.base : a.shared_page < b.shared_page;
+  };
+  std::sort(plan.begin(), plan.end(), by_base);
+  const auto same = [](const HolderRange& a, const HolderRange& b) {
+    return a.base == b.base && a.shared_page == b.shared_page;
+  };
+  plan.erase(std::unique(plan.begin(), plan.end(), same), plan.end());
+  return plan;
+}
+
+// Scans what the roots reach and waits, until nothing new is found. `managed_only`: only known foreign ranges.
+CUresult ReachCore::scan_before(Roots roots, StreamSlot& slot, bool managed_only) {
+  for (int round = 0; round < kMostRounds; ++round) {
+    std::vector<HolderRange> plan = gather(roots);
+    if (managed_only) std::erase_if(plan, [](const HolderRange& range) { return window().contains(range.base); });
+    if (plan.empty()) return CUDA_SUCCESS;
+    const uint64_t version = edges.version();
+    uint64_t number = 0;
+    const ReachSet* reached = nullptr;
+    const CUresult result = with_raw(
+        slot,
+        [&](ReachSet& set) {
+          reached = &set;
+          Closure closure;
+          Walk walk(&set);
+          roots(walk);
+          walk.close(edges, &closure);
+        },
+        [&]() -> CUresult {
+          number = sequence.announce();
+          ScanRequest request;
+          request.holders = std::move(plan);
+          request.number = number;
+          scan_behind(std::move(request), *reached, slot);
+          return CUDA_SUCCESS;
+        });
+    if (result != CUDA_SUCCESS) return result;
+    wait_for(number);
+    if (edges.version() == version) break;
+  }
+  return CUDA_SUCCESS;
+}
+
+}  // namespace loretoken

@@ -1,0 +1,81 @@
+// Pointer scans on the GPU of one device: queued behind the program's work on its own stream, read when they are done.
+//
+// Buffers for kSlots scans in flight are taken once at construction. Thread-safe. queue() and poll() never wait for the
+// GPU, except that queue() gives a full house up to kPatience to finish a scan.
+#pragma once
+
+#include <cuda.h>
+
+#include <atomic>
+#include <cstdint>
+#include <mutex>
+#include <span>
+#include <vector>
+
+#include "reach/edges.h"
+#include "reach/functions.h"
+#include "reach/sequence.h"
+#include "runtime/runtime.h"
+#include "streams/streams.h"
+
+namespace loretoken {
+
+// What the scanner tells: pages found per range, in the order of the ranges of the request.
+struct ScanRequest {
+  std::vector<HolderRange> holders;
+  std::vector<uint64_t> tickets;     // of Edges::scan_queued
+  FunctionInfo* function = nullptr;  // the launch it lies behind, or nullptr
+  bool reached_pointers = false;     // that launch reached holders
+  bool unseen_copy = false;
+  uint64_t number = 0;  // of ScanSequence
+};
+
+class Scanner {
+ public:
+  static constexpr uint32_t kSlots = 32;
+  static constexpr uint32_t kTableSlots = 8192;
+  static constexpr uint32_t kListRecords = 2048;
+
+  // Takes device and pinned memory in the current context, charged to the physical limit.
+  Scanner(DeviceRuntime& runtime, Edges& edges, ScanSequence& sequence);
+  bool ready() const { return device_ != 0 && host_ != nullptr; }
+  // Bytes of device memory taken.
+  static uint64_t device_bytes();
+
+  // Queues the scan on the slot's stream (behind it, on a stream of ours, when it belongs to another context). When it
+  // cannot be queued the holders count as holding everything and the number is done at once.
+  void queue(ScanRequest request, StreamSlot& slot);
+  // Reads what has reported: edges, classes, numbers.
+  void poll();
+
+ private:
+  struct Slot {
+    CUevent event = nullptr;
+    uint32_t epoch = 0;
+    bool busy = false;
+    bool queued = false;  // the list will be written by the GPU; false: still being set up
+    uint64_t order = 0;
+    uint32_t polls = 0;
+    ScanRequest request;
+  };
+  uint32_t take();  // mutex_ held; kSlots: none free
+  CUresult launch(uint32_t index, StreamSlot& slot);
+  void apply(const ScanRequest& request, const std::vector<uint64_t>& records, bool failed);
+  unsigned char* list(uint32_t index) const;
+  CUdeviceptr table(uint32_t index) const;
+
+  DeviceRuntime& rt_;
+  Edges& edges_;
+  ScanSequence& sequence_;
+  std::mutex mutex_;      // slots_
+  std::mutex reporting_;  // reports are applied one after the other, oldest first
+  Slot slots_[kSlots];
+  uint64_t next_order_ = 1;
+  std::atomic<uint32_t> busy_{0};
+  CUstream own_stream_ = nullptr;
+  CUdeviceptr device_ = 0;
+  unsigned char* host_ = nullptr;
+  CUdeviceptr host_device_ = 0;
+};
+
+}  // namespace loretoken
