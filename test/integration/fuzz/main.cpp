@@ -10,30 +10,7 @@
 #include <string>
 #include <thread>
 
-#include <dlfcn.h>
-
 #include "model.h"
-
-namespace fuzz {
-
-bool open_driver(Driver* driver) {
-  void* library = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
-  if (library == nullptr) {
-    std::fprintf(stderr, "lt_fuzz: %s\n", dlerror());
-    return false;
-  }
-#define X(name)                                                                   \
-  driver->name = reinterpret_cast<decltype(driver->name)>(dlsym(library, #name)); \
-  if (driver->name == nullptr) {                                                  \
-    std::fprintf(stderr, "lt_fuzz: the driver has no " #name "\n");               \
-    return false;                                                                 \
-  }
-  FUZZ_CALLS(X)
-#undef X
-  return true;
-}
-
-}  // namespace fuzz
 
 int main(int argc, char** argv) {
   std::map<std::string, std::string> options{{"--kernels", ""}, {"--first", "1"},     {"--last", "1"},

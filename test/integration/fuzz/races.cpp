@@ -1,0 +1,130 @@
+// lt_races <scenario> <kernels>: small programs in which one missing wait changes the result, when the right operation
+// is slow. Prints the hash of what they computed.
+#include <cstdio>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "driver_calls.h"
+
+namespace {
+
+constexpr uint32_t kWords = 400000;  // 1.6 MB: several share a unit, none is small
+constexpr int kFillers = 60;         // 96 MB: three times the physical limit of the tests
+
+fuzz::Driver cu;
+CUmodule module;
+int failures = 0;
+
+void check(CUresult result, const char* what) {
+  if (result == CUDA_SUCCESS) return;
+  std::fprintf(stderr, "%s returned %d\n", what, result);
+  ++failures;
+}
+
+void launch(const char* kernel, CUstream stream, std::vector<void*> params) {
+  CUfunction function = nullptr;
+  check(cu.cuModuleGetFunction(&function, module, kernel), "cuModuleGetFunction");
+  check(cu.cuLaunchKernel(function, 8, 1, 1, 64, 1, 1, 0, stream, params.data(), nullptr), kernel);
+}
+
+void fill(CUdeviceptr at, CUstream stream, uint32_t seed, uint32_t kind) {
+  uint32_t words = kWords;
+  launch("fuzz_fill", stream, {&at, &words, &seed, &kind});
+}
+
+CUdeviceptr allocate() {
+  CUdeviceptr at = 0;
+  check(cu.cuMemAlloc_v2(&at, kWords * 4), "cuMemAlloc");
+  return at;
+}
+
+void print_hash(CUdeviceptr at) {
+  std::vector<uint32_t> host(kWords);
+  check(cu.cuMemcpyDtoH_v2(host.data(), at, kWords * 4), "cuMemcpyDtoH");
+  uint64_t hash = 1469598103934665603ull;
+  for (const uint32_t word : host) hash = (hash ^ word) * 1099511628211ull;
+  std::printf("%016llx\n", static_cast<unsigned long long>(hash));
+}
+
+void press(CUstream stream) {
+  for (int i = 0; i < kFillers; ++i) fill(allocate(), stream, static_cast<uint32_t>(i), 2);
+}
+
+// The first buffer is packed; its unpack is slow; the launch that reads it must wait for it.
+void unpack_before_use(CUstream a, CUstream) {
+  const CUdeviceptr first = allocate();
+  const CUdeviceptr sum = allocate();
+  fill(first, a, 1, 3);
+  fill(sum, a, 2, 0);
+  press(a);
+  check(cu.cuCtxSynchronize(), "cuCtxSynchronize");
+  uint32_t words = kWords;
+  uint32_t key = 5;
+  CUdeviceptr dst = sum;
+  CUdeviceptr src = first;
+  launch("fuzz_mix", a, {&dst, &src, &words, &key});
+  check(cu.cuStreamSynchronize(a), "cuStreamSynchronize");
+  print_hash(sum);
+}
+
+// A slow kernel still writes the first buffer while others press it out of memory.
+void pack_after_use(CUstream a, CUstream b) {
+  const CUdeviceptr first = allocate();
+  fill(first, a, 1, 3);
+  check(cu.cuStreamSynchronize(a), "cuStreamSynchronize");
+  uint32_t words = kWords;
+  uint32_t key = 5;
+  CUdeviceptr dst = first;
+  launch("fuzz_thin", a, {&dst, &words, &key});
+  press(b);
+  check(cu.cuCtxSynchronize(), "cuCtxSynchronize");
+  print_hash(first);
+}
+
+// Memory freed on one stream is given to another while the first stream still reads it.
+void reuse_after_free(CUstream a, CUstream b) {
+  for (int round = 0; round < 4; ++round) {
+    CUdeviceptr source = 0;
+    check(cu.cuMemAllocAsync(&source, kWords * 4, a), "cuMemAllocAsync");
+    const CUdeviceptr sum = allocate();
+    fill(source, a, 1 + round, 3);
+    fill(sum, a, 2, 0);
+    check(cu.cuStreamSynchronize(a), "cuStreamSynchronize");
+    uint32_t words = kWords;
+    uint32_t key = 5;
+    CUdeviceptr dst = sum;
+    CUdeviceptr src = source;
+    launch("fuzz_mix", a, {&dst, &src, &words, &key});
+    check(cu.cuMemFreeAsync(source, a), "cuMemFreeAsync");
+    CUdeviceptr other = 0;
+    check(cu.cuMemAllocAsync(&other, kWords * 4, b), "cuMemAllocAsync");
+    fill(other, b, 77, 5);
+    check(cu.cuCtxSynchronize(), "cuCtxSynchronize");
+    print_hash(sum);
+    check(cu.cuMemFreeAsync(other, b), "cuMemFreeAsync");
+    check(cu.cuCtxSynchronize(), "cuCtxSynchronize");
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CUdevice device = 0;
+  CUcontext context = nullptr;
+  if (argc != 3 || !fuzz::open_driver(&cu) || cu.cuInit(0) != CUDA_SUCCESS ||
+      cu.cuDeviceGet(&device, 0) != CUDA_SUCCESS || cu.cuDevicePrimaryCtxRetain(&context, device) != CUDA_SUCCESS ||
+      cu.cuCtxSetCurrent(context) != CUDA_SUCCESS || cu.cuModuleLoad(&module, argv[2]) != CUDA_SUCCESS) {
+    std::fprintf(stderr, "usage: lt_races unpack_before_use|pack_after_use|reuse_after_free <kernels>; or no device\n");
+    return 2;
+  }
+  CUstream a = nullptr;
+  CUstream b = nullptr;
+  check(cu.cuStreamCreate(&a, CU_STREAM_NON_BLOCKING), "cuStreamCreate");
+  check(cu.cuStreamCreate(&b, CU_STREAM_NON_BLOCKING), "cuStreamCreate");
+  const std::string scenario = argv[1];
+  if (scenario == "unpack_before_use") unpack_before_use(a, b);
+  if (scenario == "pack_after_use") pack_after_use(a, b);
+  if (scenario == "reuse_after_free") reuse_after_free(a, b);
+  return failures == 0 ? 0 : 1;
+}

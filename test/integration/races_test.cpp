@@ -1,0 +1,33 @@
+// One slow operation, one missing wait: the wrong result is certain, not likely.
+#include <gtest/gtest.h>
+
+#include "child.h"
+
+namespace lt {
+namespace {
+
+void compare(const std::string& scenario, const std::string& slow) {
+  const std::vector<std::string> program{built("bin/lt_races"), scenario, built("lib/sim/lt_fuzz_kernels_sim.so")};
+  const Outcome expected = run(program, simulator("1GiB"), 60);
+  ASSERT_EQ(expected.status, 0) << expected.err;
+  Environment shim = under_shim("1GiB", "32MiB", "1GiB");
+  shim["LORETOKEN_SIM_SLOW"] = slow;
+  const Outcome actual = run(program, shim, 60);
+  EXPECT_EQ(actual.status, 0) << actual.err;
+  EXPECT_EQ(actual.out, expected.out) << actual.err;
+}
+
+TEST(Races, ALaunchWaitsForTheUnpackOfWhatItReads) {
+  compare("unpack_before_use", "lt_unpack:30000");
+}
+
+TEST(Races, PackingWaitsForTheKernelThatStillWrites) {
+  compare("pack_after_use", "fuzz_thin:300000");
+}
+
+TEST(Races, FreedMemoryIsNotGivenToAnotherStreamBeforeItsReaderIsDone) {
+  compare("reuse_after_free", "fuzz_mix:30000");
+}
+
+}  // namespace
+}  // namespace lt
