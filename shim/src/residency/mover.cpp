@@ -178,24 +178,25 @@ uint64_t Engine::spill(uint64_t target, Lock& lock) {
   uint64_t moved = 0;
   for (Unit* unit : packed) {
     if (room() >= target || moved >= 4 * target) break;
-    void* host = rt_.host->allocate(unit->blob.bytes);
-    if (host == nullptr) {
-      host_full_ = true;
-      break;
-    }
+    if (unit->state.load(std::memory_order_acquire) != UnitState::kPacked || unit->requested) continue;
     // Claimed as far as others are concerned: a launch that needs it waits for the end of the copy.
     unit->state.store(UnitState::kClaimed, std::memory_order_seq_cst);
     unit->cancel_pack = false;
     const BlobRef blob = unit->blob;
-    lock.unlock();
-    CUresult result = driver().cuMemcpyDtoHAsync_v2(host, blob.address, blob.bytes, pack_stream_);
+    lock.unlock();  // pinning host memory and the copy take their time
+    void* host = rt_.host->allocate(blob.bytes);
+    CUresult result = host == nullptr ? CUDA_ERROR_OUT_OF_MEMORY
+                                      : driver().cuMemcpyDtoHAsync_v2(host, blob.address, blob.bytes, pack_stream_);
     if (result == CUDA_SUCCESS) result = gpu_wait();
     lock.lock();
     if (result != CUDA_SUCCESS) {
-      rt_.host->release(host);
+      if (host != nullptr) {
+        rt_.host->release(host);
+        log_error("spilling a blob to the host failed with driver error %d", result);
+      }
+      host_full_ = true;
       unit->state.store(UnitState::kPacked, std::memory_order_seq_cst);
       changed_.notify_all();
-      log_error("spilling a blob to the host failed with driver error %d", result);
       break;
     }
     rt_.blobs->release(blob.address);

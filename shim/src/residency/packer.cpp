@@ -190,7 +190,7 @@ void Engine::find_unchanged(std::vector<Packing>* batch) {
 }
 
 // Room for the new blob: VRAM if packing pays there, else the host. mutex_ is held.
-bool Engine::place_blob(Packing* packing, Lock&) {
+bool Engine::place_blob(Packing* packing, Lock& lock) {
   drop_blob(*packing->unit);  // what was kept is out of date
   const uint64_t bytes = packing->blob_bytes;
   // Packing pays when at least 1/16 of the handle is won.
@@ -202,7 +202,9 @@ bool Engine::place_blob(Packing* packing, Lock&) {
     packing->unit->retry_pack_after = reach_clock() + kRetryTicks;
   }
   if (packing->blob.address == 0 && wanted_ != 0) {
+    lock.unlock();  // pinning may take tens of milliseconds
     packing->blob.address = reinterpret_cast<uint64_t>(rt_.host->allocate(bytes));
+    lock.lock();
     packing->on_host = packing->blob.address != 0;
     if (packing->blob.address == 0) host_full_ = true;
   }
