@@ -26,6 +26,15 @@ __device__ __forceinline__ uint32_t component(uint4 v, int k) {
   return k == 0 ? v.x : k == 1 ? v.y : k == 2 ? v.z : v.w;
 }
 
+// The same pointer, but what was read through it before is not known any more: the compiler must load again.
+template <class T>
+__device__ __forceinline__ const T* forget(const T* p) {
+#if defined(__CUDA_ARCH__)
+  asm volatile("" : "+l"(p));
+#endif
+  return p;
+}
+
 struct BlockOfJob {
   uint32_t job, block;
 };
@@ -144,8 +153,10 @@ __device__ inline Result take_counters(Scratch& scratch) {
   result.first_bad_block = ~atomicExch(&scratch.first_bad_inverted, 0u);
   result.changed_blocks = atomicExch(&scratch.changed_blocks, 0u);
   const bool header_bad = atomicExch(&scratch.header_bad, 0u), changed = atomicExch(&scratch.source_changed, 0u);
+  const bool too_small = atomicExch(&scratch.too_small, 0u);
   atomicExch(&scratch.blocks_done, 0u);
-  result.status = header_bad          ? Status::kBadBlob
+  result.status = too_small           ? Status::kTooSmall
+                  : header_bad        ? Status::kBadBlob
                   : changed           ? Status::kSourceChanged
                   : result.bad_blocks ? Status::kBadBlock
                                       : Status::kOk;

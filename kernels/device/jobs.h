@@ -33,7 +33,9 @@ struct Scratch {
   uint32_t changed_blocks;
   uint32_t header_bad;
   uint32_t source_changed;
-  uint32_t reserved[58];
+  uint32_t too_small;
+  uint32_t cursor;  // of a one-pass pack: units of 16 bytes taken behind the tables
+  uint32_t reserved[56];
 };
 static_assert(sizeof(Scratch) == kScratchBytes);
 
@@ -52,9 +54,10 @@ constexpr uint32_t kSampleHistogram = 513;  // upper half words' symbols, lower 
 struct alignas(16) Plan {
   Scratch scratch;
   BlobHeader header;  // complete after the layout kernel
-  uint64_t codec_in[kCodecCount], codec_out[kCodecCount];
-  uint32_t kind;  // the exponent codec whose table this is, 0: none
-  uint32_t reserved[3];
+  unsigned long long codec_in[kCodecCount], codec_out[kCodecCount];
+  uint32_t kind;      // the exponent codec whose table this is, 0: none
+  CodecMask allowed;  // in the analysis, so that pack chooses alike
+  uint32_t reserved[2];
   EncodeTable encode;
   alignas(16) CodeTable table;
   uint32_t samples[kSampleParts][kSampleHistogram];

@@ -171,6 +171,8 @@ LT_KERNEL(lt_tables, LT_PARAM(Jobs) jobs) {
   __shared__ Symbols symbols[3];
   Plan& plan = *reinterpret_cast<Plan*>(jobs.jobs[blockIdx.x].plan);
   const uint32_t t = threadIdx.x;
+  if (t == 0) plan.allowed = jobs.allowed;
+  if (t < kCodecCount) plan.codec_in[t] = plan.codec_out[t] = 0;
   constexpr CodecMask kTabled =
       codec_bit(CodecId::kExponent16) | codec_bit(CodecId::kExponentHalf) | codec_bit(CodecId::kExponent32);
   if (!(jobs.allowed & kTabled)) {

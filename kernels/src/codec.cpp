@@ -28,7 +28,7 @@ Jobs collect(std::span<const Job> jobs, CodecMask allowed, uint32_t& blocks) {
 }  // namespace
 
 struct Codec::Functions {
-  CUfunction sample, tables, analyse, layout, pack, verify, unpack, unchanged, scan;
+  CUfunction sample, tables, analyse, layout, pack, pack_direct, verify, unpack, unchanged, scan;
 };
 
 Codec::Codec(const DriverApi& api) : api_(api), functions_(std::make_unique<Functions>()) {}
@@ -45,16 +45,18 @@ Codec::Loaded Codec::load(const DriverApi& api, const void* image) {
   const struct {
     CUfunction* function;
     const char* name;
-  } wanted[] = {{&f.sample, "lt_sample"}, {&f.tables, "lt_tables"}, {&f.analyse, "lt_analyse"},
-                {&f.layout, "lt_layout"}, {&f.pack, "lt_pack"},     {&f.verify, "lt_verify"},
-                {&f.unpack, "lt_unpack"}, {&f.scan, "lt_scan"},     {&f.unchanged, "lt_unchanged"}};
+  } wanted[] = {{&f.sample, "lt_sample"},      {&f.tables, "lt_tables"}, {&f.analyse, "lt_analyse"},
+                {&f.layout, "lt_layout"},      {&f.pack, "lt_pack"},     {&f.verify, "lt_verify"},
+                {&f.unpack, "lt_unpack"},      {&f.scan, "lt_scan"},     {&f.pack_direct, "lt_pack_direct"},
+                {&f.unchanged, "lt_unchanged"}};
   for (const auto& [function, name] : wanted)
     if (const CUresult error = api.cuModuleGetFunction(function, codec->module_, name); error != CUDA_SUCCESS)
       return {nullptr, error, name};
-  if (const CUresult error = api.cuFuncSetAttribute(f.pack, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES,
-                                                    static_cast<int>(kPackSharedBytes));
-      error != CUDA_SUCCESS)
-    return {nullptr, error, "cuFuncSetAttribute"};
+  for (CUfunction function : {f.pack, f.pack_direct})
+    if (const CUresult error = api.cuFuncSetAttribute(function, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES,
+                                                      static_cast<int>(kPackSharedBytes));
+        error != CUDA_SUCCESS)
+      return {nullptr, error, "cuFuncSetAttribute"};
   return {std::move(codec), CUDA_SUCCESS, nullptr};
 }
 
@@ -76,19 +78,34 @@ CUresult Codec::launch_blocks(CUstream stream, std::span<const Job> jobs, CUfunc
   return CUDA_SUCCESS;
 }
 
-CUresult Codec::analyse(CUstream stream, std::span<const Job> jobs, CodecMask allowed) const {
+// Sample and tables. Without a codec that has tables the sample is not needed, but the plan must still say so.
+CUresult Codec::launch_tables(CUstream stream, CodecMask allowed, void* params, uint32_t count) const {
   constexpr CodecMask kTabled =
       codec_bit(CodecId::kExponent16) | codec_bit(CodecId::kExponentHalf) | codec_bit(CodecId::kExponent32);
-  const Functions& f = *functions_;
+  CUresult error = CUDA_SUCCESS;
+  if (allowed & kTabled) error = launch(stream, functions_->sample, kSampleParts, count, kSampleThreads, 0, params);
+  return error == CUDA_SUCCESS ? launch(stream, functions_->tables, count, 1, kTableThreads, 0, params) : error;
+}
+
+CUresult Codec::analyse(CUstream stream, std::span<const Job> jobs, CodecMask allowed) const {
   for (; !jobs.empty(); jobs = jobs.subspan(std::min<std::size_t>(jobs.size(), kJobsPerLaunch))) {
     uint32_t blocks = 0;
     Jobs params = collect(jobs.first(std::min<std::size_t>(jobs.size(), kJobsPerLaunch)), allowed, blocks);
-    CUresult error = CUDA_SUCCESS;
-    // Without a table codec the sample is not needed, but the tables kernel still says so in the plan.
-    if (allowed & kTabled) error = launch(stream, f.sample, kSampleParts, params.count, kSampleThreads, 0, &params);
-    if (error == CUDA_SUCCESS) error = launch(stream, f.tables, params.count, 1, kTableThreads, 0, &params);
-    if (error == CUDA_SUCCESS) error = launch(stream, f.analyse, blocks, 1, kBlockThreads, 0, &params);
-    if (error == CUDA_SUCCESS) error = launch(stream, f.layout, params.count, 1, kLayoutThreads, 0, &params);
+    CUresult error = launch_tables(stream, allowed, &params, params.count);
+    if (error == CUDA_SUCCESS) error = launch(stream, functions_->analyse, blocks, 1, kBlockThreads, 0, &params);
+    if (error == CUDA_SUCCESS) error = launch(stream, functions_->layout, params.count, 1, kLayoutThreads, 0, &params);
+    if (error != CUDA_SUCCESS) return error;
+  }
+  return CUDA_SUCCESS;
+}
+
+CUresult Codec::pack_direct(CUstream stream, std::span<const Job> jobs, CodecMask allowed) const {
+  for (; !jobs.empty(); jobs = jobs.subspan(std::min<std::size_t>(jobs.size(), kJobsPerLaunch))) {
+    uint32_t blocks = 0;
+    Jobs params = collect(jobs.first(std::min<std::size_t>(jobs.size(), kJobsPerLaunch)), allowed, blocks);
+    CUresult error = launch_tables(stream, allowed, &params, params.count);
+    if (error == CUDA_SUCCESS)
+      error = launch(stream, functions_->pack_direct, blocks, 1, kBlockThreads, kPackSharedBytes, &params);
     if (error != CUDA_SUCCESS) return error;
   }
   return CUDA_SUCCESS;

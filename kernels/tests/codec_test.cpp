@@ -209,6 +209,19 @@ TEST_F(CodecTest, TooSmallABlobIsLeftAlone) {
   EXPECT_TRUE(a.blob_copy() == before);
 }
 
+TEST_F(CodecTest, OnePassWithoutRoomSaysHowMuchItNeeds) {
+  Allocation a(random_bytes(kMiB, 16));
+  a.make_blob(kMiB / 2);
+  Job job = a.job();
+  codec_->pack_direct(nullptr, {&job, 1}, kAll);
+  EXPECT_EQ(a.result.status, Status::kTooSmall);
+  a.make_blob(a.result.blob_bytes);
+  job = a.job();
+  codec_->pack_direct(nullptr, {&job, 1}, kAll);
+  EXPECT_EQ(a.result.status, Status::kOk);
+  EXPECT_TRUE(check_blob(a.blob_copy()).raw == a.raw_copy());
+}
+
 TEST_F(CodecTest, WritingBetweenAnalyseAndPackIsSeen) {
   for (CodecMask allowed : {kAll, only(CodecId::kConstant), only(CodecId::kZeroRun)}) {
     Bytes bytes = allowed == kAll ? gaussian(4 * kBlockBytes, ElementType::kBf16, 14) : Bytes(8 * kBlockBytes, 0);

@@ -41,9 +41,9 @@ struct Job {
   uint64_t raw_bytes;      // 1 … 2^40
   CUdeviceptr blob;        // pack writes it; verify, unpack, unchanged read it
   uint64_t blob_capacity;  // bytes at `blob` that may be read or written
-  // Device memory of this job alone while its call is in flight: plan_bytes(raw_bytes) for analyse and pack,
-  // kScratchBytes for the other calls. The first kScratchBytes must be zero before the first use; every call leaves
-  // them zero. The rest may hold anything. pack needs the plan as analyse left it.
+  // Device memory of this job alone while its call is in flight: plan_bytes(raw_bytes) for analyse, pack and
+  // pack_direct, kScratchBytes for the other calls. The first kScratchBytes must be zero before the first use; every
+  // call leaves them zero. The rest may hold anything. pack needs the plan as analyse left it.
   CUdeviceptr plan;
   CUdeviceptr result;  // a Result in pinned host memory; 0: no figures wanted
 };
@@ -80,11 +80,16 @@ class Codec {
   // Writes the blob that the plan describes. Result as analyse. status kTooSmall: blob_bytes > blob_capacity, nothing
   // was written; kSourceChanged: the raw bytes are no longer those that were analysed, the blob is unusable.
   CUresult pack(CUstream stream, std::span<const Job> jobs) const;
+  // analyse and pack in one pass over the raw bytes, for a caller who has room without knowing the size: about half
+  // as much traffic. status kTooSmall: blob_capacity did not suffice, the blob is unusable; blob_bytes says what would
+  // have.
+  CUresult pack_direct(CUstream stream, std::span<const Job> jobs, CodecMask allowed) const;
   // Decodes the blob and compares every bit with raw, writing neither. Result: bad_blocks, first_bad_block; status kOk
   // means the raw bytes can be let go.
   CUresult verify(CUstream stream, std::span<const Job> jobs) const;
-  // Writes the raw bytes, each once. status kBadBlob: the header is unusable, nothing was written; kBadBlock: the
-  // blocks counted in bad_blocks are malformed (left unwritten) or failed their checksum (written as decoded).
+  // Writes the raw bytes, each once. status kBadBlob: the header is damaged, what was written is not to be trusted;
+  // kBadBlock: the blocks counted in bad_blocks are malformed (left unwritten) or failed their checksum (written as
+  // decoded).
   CUresult unpack(CUstream stream, std::span<const Job> jobs) const;
   // Compares the raw bytes' checksums with the blob's. Result: changed_blocks.
   CUresult unchanged(CUstream stream, std::span<const Job> jobs) const;
@@ -101,6 +106,7 @@ class Codec {
   CUresult launch(CUstream stream, CUfunction function, uint32_t grid_x, uint32_t grid_y, uint32_t threads,
                   uint32_t shared_bytes, void* params) const;
   CUresult launch_blocks(CUstream stream, std::span<const Job> jobs, CUfunction function, uint32_t shared_bytes) const;
+  CUresult launch_tables(CUstream stream, CodecMask allowed, void* params, uint32_t count) const;
 
   DriverApi api_;
   CUmodule module_ = nullptr;
