@@ -84,6 +84,7 @@ class Shard(threading.Thread):
                 open_key = None
                 self.results.add(message.pop("key"), message)
             elif "done" in message:
+                self.process.kill()
                 self.process.wait()
                 return begun, True, "done"
 

@@ -25,7 +25,8 @@ def _collect(bench: Any, name: str, mode: Mode, limit: float) -> dict | None:
     ]
     log = bench.out / "logs" / f"opdb-{name}.log"
     code, late, wall, output = run_process(command, mode_environment(mode, bench.build), log, limit + 30)
-    print(f"opdb {name}: exit {code}{' (time limit)' if late else ''} after {wall:.0f} s: {output.strip()[-300:]}", flush=True)
+    end = "time limit" if late else f"exit {code}"
+    print(f"opdb {name}: {end} after {wall:.0f} s: {output.strip()[-300:]}", flush=True)
     return json.loads(target.read_text()) if target.exists() else None
 
 

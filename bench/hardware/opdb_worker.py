@@ -98,7 +98,10 @@ class Hasher:
             value = value.resolve_conj().resolve_neg()
             if value.is_complex():
                 value = torch.view_as_real(value)
-            host = value.contiguous().cpu().reshape(-1)
+            if value._is_zerotensor():
+                value = torch.zeros(value.shape, dtype=value.dtype)
+            # A tensor of one element may keep an odd stride until it is cloned.
+            host = value.cpu().reshape(-1).clone(memory_format=torch.contiguous_format)
             if host.numel():
                 self.digest.update(memoryview(host.view(torch.uint8).numpy()))
 

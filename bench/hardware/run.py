@@ -155,7 +155,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--programs", nargs="+", choices=list(PROGRAMS), help="only these")
     parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
     parser.add_argument("--scale", choices=["small", "large"], help="default: each section's own")
-    parser.add_argument("--allocator", choices=["caching", "async", "nocache"], default="async", help="PyTorch's, with the shim")
+    parser.add_argument("--allocator", choices=["caching", "async", "nocache"], default="async", help="PyTorch's")
     parser.add_argument("--set", action="append", default=[], metavar="LORETOKEN_X=Y", help="further setting of the shim")
     parser.add_argument("--strict-limit", default="16GiB", help="limit in the strict sections")
     parser.add_argument("--host", default="40%", help="LORETOKEN_HOST in the limited section")

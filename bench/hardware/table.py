@@ -42,7 +42,8 @@ def rows(outcomes: list[Outcome]) -> list[tuple[str, ...]]:
             plain[outcome.section, outcome.program].append(outcome)
     table = []
     for (section, program, mode), group in groups.items():
-        near = next((plain[place, program] for place in (section, "plain", "reference", "fits") if (place, program) in plain), [])
+        places = [(place, program) for place in (section, "plain", "reference", "fits")]
+        near = next((plain[place] for place in places if place in plain), [])
         near = [o for o in near if o.mode != "plain"] or near if section == "limited" else near
         reference = near[0] if near else None
         # A row says "same" only if every run in it is the same.
@@ -66,7 +67,7 @@ def print_table(outcomes: list[Outcome], figures: dict) -> None:
     if len(table) > 1:
         widths = [max(len(row[column]) for row in table) for column in range(len(head))]
         for row in table:
-            print("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
+            print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     for outcome in outcomes:
         if not outcome.ok:
             print(f"failed: {outcome.section} {outcome.program} {outcome.mode}: {outcome.cause[:300]}")

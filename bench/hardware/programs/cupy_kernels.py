@@ -1,4 +1,4 @@
-"""CuPy: element-wise and reduction kernels, RawKernel (with a table of pointers), cuBLAS, sort, FFT, memory pool, streams."""
+"""CuPy: element-wise and reduction kernels, RawKernel (with a table of pointers), cuBLAS, sort, FFT, streams."""
 
 import bench_program as bench
 
