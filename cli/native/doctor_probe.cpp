@@ -135,6 +135,13 @@ std::string round_trip(Driver& driver) {
   return problem;
 }
 
+// What the shim says of its own hooks (a JSON object), "null" if it is not there.
+std::string shim_json() {
+  const auto selftest = reinterpret_cast<const char* (*)()>(dlsym(RTLD_DEFAULT, "loretoken_selftest"));
+  const char* text = selftest == nullptr ? nullptr : selftest();
+  return text == nullptr ? "null" : text;
+}
+
 std::string hooks_json() {
   Driver driver;
   void* asked = nullptr;
@@ -142,7 +149,8 @@ std::string hooks_json() {
   CALL(driver, cuGetProcAddress_v2, "cuMemAlloc", &asked, 12080, cuuint64_t{CU_GET_PROC_ADDRESS_DEFAULT}, &status);
   return "{\"linked\": " + quoted(file_of(dlsym(RTLD_DEFAULT, "cuMemAlloc_v2"))) +
          ", \"dlsym\": " + quoted(file_of(driver.symbol("cuMemAlloc_v2"))) +
-         ", \"proc_address\": " + quoted(file_of(asked)) + ", \"problem\": " + quoted(round_trip(driver)) + "}";
+         ", \"proc_address\": " + quoted(file_of(asked)) + ", \"shim\": " + shim_json() +
+         ", \"problem\": " + quoted(round_trip(driver)) + "}";
 }
 
 }  // namespace

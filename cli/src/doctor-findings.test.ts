@@ -49,6 +49,7 @@ const doors = {
   linked: "/x/libloretoken.so",
   dlsym: "/x/libloretoken.so",
   proc_address: "/x/libloretoken.so",
+  shim: { hooks: 300, resolved: 290 },
   problem: "",
 };
 

@@ -97,8 +97,19 @@ export function hookFindings(answer: unknown, shim: string): Finding[] {
     const fix = "another preloaded library may come first: run with LD_PRELOAD unset";
     return { what: "hooks", good: false, text: `${name} leads to ${file || "nothing"}`, fix };
   });
+  findings.push(tableFinding(fields.shim));
   if (fields.problem !== "") return [...findings, selfTestFailed(String(fields.problem))];
   return [...findings, { what: "memory", good: true, text: "48 MiB written and read back through the shim" }];
+}
+
+/** @param answer what the shim's `loretoken_selftest` says */
+function tableFinding(answer: unknown): Finding {
+  const { hooks, resolved } = (answer ?? {}) as { hooks?: unknown; resolved?: unknown };
+  if (typeof hooks !== "number" || typeof resolved !== "number" || resolved === 0) {
+    const fix = "the shim is of another release than this command: build or install both again";
+    return { what: "hooks", good: false, text: "the shim does not answer its self-test", fix };
+  }
+  return { what: "hooks", good: true, text: `${resolved} of ${hooks} hooked functions exist in this driver` };
 }
 
 function selfTestFailed(text: string): Finding {
