@@ -11,9 +11,6 @@
 namespace loretoken {
 namespace {
 
-// Up to here the CPU reads what is copied (about 50–100 µs); above, the GPU scans behind the copy.
-constexpr uint64_t kCpuScanBytes = uint64_t{1} << 20;
-
 enum class Place { kOurs, kScannable, kPinnedHost, kHost, kForeignDevice };
 
 // Where an address outside arrays lies. Cost for ours: a compare; for the others a call into the driver.
@@ -70,11 +67,11 @@ void add_operands(std::span<const CopySpec> specs, ReachSet* set) {
 
 }  // namespace
 
-void ReachCore::host_copy_begins(const CopySpec& spec, bool blocking, bool* scan, bool* unseen) {
+void ReachCore::host_copy_begins(const CopySpec& spec, bool async, uint64_t cpu_limit, bool* scan, bool* unseen) {
   if (spec.total() < 8 || spec.dst == 0) return;
   const Place to = place_of(spec.dst);
   if (to == Place::kHost || to == Place::kPinnedHost) return;
-  if (to == Place::kOurs && spec.total() > kCpuScanBytes) {
+  if (to == Place::kOurs && spec.total() > cpu_limit) {
     *scan = *unseen = true;
     return;
   }
@@ -85,11 +82,11 @@ void ReachCore::host_copy_begins(const CopySpec& spec, bool blocking, bool* scan
     return;
   }
   // Pinned memory may change until the stream comes to the copy.
-  if (!blocking && to == Place::kOurs && place_of(spec.src) == Place::kPinnedHost) *scan = true;
+  if (async && to == Place::kOurs && place_of(spec.src) == Place::kPinnedHost) *scan = true;
   if (pages.empty() && !flagged(spec.dst, spec.dst_extent(), kFlagHoldsEdges)) return;
   const HolderRange holder = holder_of(spec.dst);
   if (holder.bytes == 0) return;
-  const bool whole = blocking && spec.rows == 1 && spec.dst == holder.base && spec.width >= holder.bytes;
+  const bool whole = !async && spec.rows == 1 && spec.dst == holder.base && spec.width >= holder.bytes;
   edges.add(holder, pages, whole);
 }
 
@@ -126,17 +123,21 @@ CUresult ReachCore::touch(std::span<const CopySpec> specs, StreamSlot& slot, Blo
       slot, [&](ReachSet& set) { add_operands(specs, &set); }, [&] { return call(); }, blocking);
 }
 
-CUresult ReachCore::copy(std::span<const CopySpec> specs, StreamSlot& slot, Blocking blocking, DriverCall call) {
+CUresult ReachCore::copy(std::span<const CopySpec> specs, StreamSlot& slot, bool async, DriverCall call) {
   if (streams().capturing(slot)) return call();
   counters(slot.device).copies.fetch_add(1, std::memory_order_relaxed);
   std::vector<HolderRange> behind;
   bool unseen = false;
+  // The driver may wait for the GPU in an asynchronous copy too, when pageable memory is one of its sides.
+  Blocking blocking = async ? Blocking::kNo : Blocking::kYes;
   for (const CopySpec& spec : specs) {
+    if (async && spec.dst != 0 && !window().contains(spec.dst) && !known_range_at(spec.dst)) blocking = Blocking::kYes;
     if (spec.src == 0 || spec.dst == 0) continue;
     bool scan = false;
     const Place from = place_of(spec.src);
     if (from == Place::kHost || from == Place::kPinnedHost) {
-      host_copy_begins(spec, blocking == Blocking::kYes, &scan, &unseen);
+      if (from == Place::kHost) blocking = Blocking::kYes;
+      host_copy_begins(spec, async, kCpuScanBytes, &scan, &unseen);
     } else if (from != Place::kForeignDevice) {
       device_copy_begins(spec, &scan, &unseen);
     }

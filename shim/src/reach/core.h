@@ -39,6 +39,11 @@ struct CopySpec {
   uint64_t src_extent() const { return rows == 0 || width == 0 ? 0 : (rows - 1) * src_pitch + width; }
 };
 
+// Parameters of a launch into a walk, or into anything with words(data, count) and everything(). A function without
+// layout and without `extra` may reach everything.
+template <class Sink>
+void walk_params(const FunctionInfo& info, void** params, void** extra, Sink* sink);
+
 class ReachCore {
  public:
   ReachCore(FunctionQueries queries, uint64_t sample_every);
@@ -54,19 +59,17 @@ class ReachCore {
   // Anything that reads `roots`. `wants_scan(reached holders)` says whether a scan belongs behind it; asked once.
   CUresult operate(Roots roots, FunctionRef<bool(bool)> wants_scan, FunctionInfo* info, StreamSlot& slot,
                    DriverCall call);
-  // Parameters of a launch into a walk. A function without layout and without `extra` may reach everything.
-  static void walk_params(const FunctionInfo& info, void** params, void** extra, Walk* walk);
-
   // --- copies and sets (copying.cpp)
 
   // Makes both sides raw, calls, carries edges over: pointers in host bytes and in the source's holders become edges of
   // the destination, or pins when that is not ours.
-  CUresult copy(std::span<const CopySpec> specs, StreamSlot& slot, Blocking blocking, DriverCall call);
+  CUresult copy(std::span<const CopySpec> specs, StreamSlot& slot, bool async, DriverCall call);
   // Makes the ranges raw and calls.
   CUresult touch(std::span<const CopySpec> specs, StreamSlot& slot, Blocking blocking, DriverCall call);
   // What a copy from host memory or on the device tells, before it runs. Outside sections. `scan`: the destination's
   // holder is to be scanned behind it; `unseen`: no CPU has looked at the bytes.
-  void host_copy_begins(const CopySpec& spec, bool blocking, bool* scan, bool* unseen);
+  static constexpr uint64_t kCpuScanBytes = uint64_t{1} << 20;  // above, the GPU scans behind the copy
+  void host_copy_begins(const CopySpec& spec, bool async, uint64_t cpu_limit, bool* scan, bool* unseen);
   void device_copy_begins(const CopySpec& spec, bool* scan, bool* unseen);
 
   // --- both
@@ -92,6 +95,33 @@ class ReachCore {
   std::atomic<Scanner*> scanners_[kMostDevices] = {};
   std::atomic<bool> packing_{false};
 };
+
+template <class Sink>
+void walk_params(const FunctionInfo& info, void** params, void** extra, Sink* sink) {
+#ifndef LORETOKEN_MUTATE_PARAM_SCAN
+  if (extra != nullptr) {
+    const void* buffer = nullptr;
+    size_t bytes = 0;
+    for (size_t i = 0; extra[i] != CU_LAUNCH_PARAM_END; i += 2) {
+      if (extra[i] == CU_LAUNCH_PARAM_BUFFER_POINTER) buffer = extra[i + 1];
+      if (extra[i] == CU_LAUNCH_PARAM_BUFFER_SIZE && extra[i + 1] != nullptr) {
+        bytes = *static_cast<const size_t*>(extra[i + 1]);
+      }
+    }
+    if (buffer != nullptr && bytes >= 8) sink->words(buffer, static_cast<uint32_t>((bytes - 4) / 4));
+  }
+  if (params == nullptr) return;
+  if (!info.has_layout) {
+    sink->everything();
+    return;
+  }
+  for (const ParamSlice& slice : info.slices) {
+    if (params[slice.index] != nullptr) sink->words(params[slice.index], slice.words);
+  }
+#else
+  (void)info, (void)params, (void)extra, (void)sink;
+#endif
+}
 
 // The process's. Made on first use with the driver's functions, never destroyed.
 ReachCore& reach_core();

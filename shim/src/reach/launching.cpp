@@ -30,32 +30,6 @@ bool contains_all(const ReachSet& set, const HolderRange& range) {
 
 }  // namespace
 
-void ReachCore::walk_params(const FunctionInfo& info, void** params, void** extra, Walk* walk) {
-#ifndef LORETOKEN_MUTATE_PARAM_SCAN
-  if (extra != nullptr) {
-    const void* buffer = nullptr;
-    size_t bytes = 0;
-    for (size_t i = 0; extra[i] != CU_LAUNCH_PARAM_END; i += 2) {
-      if (extra[i] == CU_LAUNCH_PARAM_BUFFER_POINTER) buffer = extra[i + 1];
-      if (extra[i] == CU_LAUNCH_PARAM_BUFFER_SIZE && extra[i + 1] != nullptr) {
-        bytes = *static_cast<const size_t*>(extra[i + 1]);
-      }
-    }
-    if (buffer != nullptr && bytes >= 8) walk->words(buffer, static_cast<uint32_t>((bytes - 4) / 4));
-  }
-  if (params == nullptr) return;
-  if (!info.has_layout) {
-    walk->everything();
-    return;
-  }
-  for (const ParamSlice& slice : info.slices) {
-    if (params[slice.index] != nullptr) walk->words(params[slice.index], slice.words);
-  }
-#else
-  (void)info, (void)params, (void)extra, (void)walk;
-#endif
-}
-
 CUresult ReachCore::launch(FunctionInfo& info, void** params, void** extra, StreamSlot& slot, DriverCall call) {
   counters(slot.device).launches.fetch_add(1, std::memory_order_relaxed);
   return operate([&](Walk& walk) { walk_params(info, params, extra, &walk); },
