@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the build needs and the machine lacks, and says what. Usage: scripts/bootstrap.sh [group…]
 #
-#   base          make
+#   base          make, git
 #   cxx           g++ 11 or later, CMake 3.22 or later, Ninja, GoogleTest
 #   format        clang-format 14 (other versions format differently)
 #   cuda-headers  cuda.h of CUDA 13.0: the system's, else from PyPI into .toolchain/cuda

@@ -4,9 +4,9 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 mode=${1:?usage: scripts/format.sh check|fix}
 clang_format=$(scripts/find-clang-format.sh)
-mapfile -t sources < <(git ls-files --cached --others --exclude-standard '*.cpp' '*.h' '*.cu' '*.cuh')
+sources=$(git ls-files --cached --others --exclude-standard '*.cpp' '*.h' '*.cu' '*.cuh')
 existing=()
-for source in "${sources[@]}"; do [ -f "$source" ] && existing+=("$source"); done
+for source in $sources; do if [ -f "$source" ]; then existing+=("$source"); fi; done
 case $mode in
   check)
     "$clang_format" --dry-run -Werror "${existing[@]}"

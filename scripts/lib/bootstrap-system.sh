@@ -8,7 +8,10 @@ have() { command -v "$1" >/dev/null 2>&1; }
 # at_least <wanted> <found>: both as 1.2.3
 at_least() { [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n 1)" = "$1" ]; }
 
-want_packages_base() { have make || packages+=(make); }
+want_packages_base() {
+  have make || packages+=(make)
+  have git || packages+=(git)
+}
 
 want_packages_cxx() {
   if ! have g++; then packages+=(g++); fi
