@@ -33,7 +33,9 @@ build_shim() {
   fi
   cmake -S "$root" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DLORETOKEN_CUDA_INCLUDE="$include" \
     -DLORETOKEN_NVCC="$nvcc" "-DLORETOKEN_NVCC_FLAGS=-std=c++20;-O3;-gencode;arch=compute_90,code=sm_90" "${tests[@]}" &&
-    cmake --build "$build" --target loretoken loretoken_kernels
+    cmake --build "$build" --target loretoken loretoken_kernels &&
+    mkdir -p "$build/bin" &&
+    g++ -O1 -std=c++20 "$here/telemetry_dump.cpp" -I "$root/shim/include" -o "$build/bin/telemetry_dump"
 }
 
 build_latency() {

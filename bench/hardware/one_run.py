@@ -58,6 +58,7 @@ class Outcome:
     timed_out: bool = False
     wall: float = 0.0
     result: dict | None = None  # the program's JSON line
+    telemetry: dict | None = None  # what the shim counted
     cause: str = ""  # last lines of a failed run
     log: str = ""
     environment: dict[str, str] = field(default_factory=dict)
@@ -114,8 +115,13 @@ def run_program(
     command = [sys.executable, str(HERE / "programs" / script), "--scale", scale, "--device", device, *extra]
     log = out / "logs" / f"{section}-{program}-{mode.name}{label}.log"
     added = mode_environment(mode, build)
+    counters = log.with_suffix(".telemetry").resolve()
+    if mode.settings is not None:
+        added["LORETOKEN_TELEMETRY"] = str(counters)
     code, late, wall, output = run_process(command, added, log, timeout)
     outcome = Outcome(program, section, mode.name, code, late, wall, log=log.name, environment=added)
+    if mode.settings is not None:
+        outcome.telemetry = read_telemetry(counters, build)
     for line in reversed(output.splitlines()):
         if line.startswith("{"):
             outcome.result = json.loads(line)
@@ -123,6 +129,16 @@ def run_program(
     if not outcome.ok:
         outcome.cause = "stopped at its time limit" if late else last_lines(log)
     return outcome
+
+
+def read_telemetry(file: Path, build: Path | None) -> dict | None:
+    """What telemetry_dump makes of the file, which is removed; None where either is missing."""
+    dump = (build or Path()) / "bin" / "telemetry_dump"
+    if not file.exists() or not dump.exists():
+        return None
+    done = subprocess.run([str(dump), str(file)], capture_output=True, text=True, check=False)
+    file.unlink()
+    return json.loads(done.stdout) if done.returncode == 0 else None
 
 
 def last_lines(log: Path, count: int = 3) -> str:

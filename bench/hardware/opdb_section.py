@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from compare import compare
-from one_run import HERE, Mode, mode_environment, run_process
+from one_run import HERE, Mode, mode_environment, read_telemetry, run_process
 
 
 def _collect(bench: Any, name: str, mode: Mode, limit: float) -> dict | None:
@@ -24,9 +24,13 @@ def _collect(bench: Any, name: str, mode: Mode, limit: float) -> dict | None:
         "--workers", str(bench.args.opdb_workers), "--time-limit", str(int(limit)), *shlex.split(bench.args.opdb_args),
     ]
     log = bench.out / "logs" / f"opdb-{name}.log"
-    code, late, wall, output = run_process(command, mode_environment(mode, bench.build), log, limit + 30)
+    added, counters = mode_environment(mode, bench.build), log.with_suffix(".telemetry").resolve()
+    if mode.settings is not None:
+        added["LORETOKEN_TELEMETRY"] = str(counters)
+    code, late, wall, output = run_process(command, added, log, limit + 30)
     end = "time limit" if late else f"exit {code}"
     print(f"opdb {name}: {end} after {wall:.0f} s: {output.strip()[-300:]}", flush=True)
+    bench.figures.setdefault("telemetry", {})[name] = read_telemetry(counters, bench.build)
     return json.loads(target.read_text()) if target.exists() else None
 
 

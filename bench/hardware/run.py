@@ -130,6 +130,9 @@ class Bench:
             if not plain.ok:
                 continue
             footprint = plain.result["peak_bytes"]
+            if not footprint:
+                print(f"limited {name}: the plain run counted no footprint")
+                continue
             for factor in (1.3, 2.0):
                 limit = int(footprint / factor)
                 mode = self.shim(f"limit-{factor:g}", limit=str(limit), virtual="400%", host=self.args.host)

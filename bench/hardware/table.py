@@ -32,6 +32,19 @@ def _end(outcomes: list[Outcome]) -> str:
     return "time limit" if worst.timed_out else str(worst.code)
 
 
+def _shim(outcomes: list[Outcome]) -> str:
+    """What the shim counted in the last run; says so where it had switched itself off."""
+    if not any("LD_PRELOAD" in o.environment for o in outcomes):
+        return ""
+    counted = outcomes[-1].telemetry
+    if not counted or not counted["rows"]:
+        return "no counters"
+    names = ["launches", "packs", "unpacks", "spills", "edges", "false_alarms", "strict_unmaps", "verify_failures"]
+    names.append("out_of_memory")
+    text = ", ".join(f"{name} {counted[name]}" for name in names if counted[name])
+    return f"{counted['mode']}{' (' + counted['cause'] + ')' if counted['mode'] != 'full' else ''}: {text}"
+
+
 def rows(outcomes: list[Outcome]) -> list[tuple[str, ...]]:
     """One row per section, program and mode. The reference is the first plain run of that section, else of any."""
     groups: dict[tuple[str, str, str], list[Outcome]] = defaultdict(list)
@@ -42,9 +55,12 @@ def rows(outcomes: list[Outcome]) -> list[tuple[str, ...]]:
             plain[outcome.section, outcome.program].append(outcome)
     table = []
     for (section, program, mode), group in groups.items():
-        places = [(place, program) for place in (section, "plain", "reference", "fits")]
-        near = next((plain[place] for place in places if place in plain), [])
-        near = [o for o in near if o.mode != "plain"] or near if section == "limited" else near
+        scale = next((o.result["scale"] for o in group if o.ok), None)
+        near: list[Outcome] = []
+        for place in (section, "fits") if section == "limited" else (section, "plain", "reference", "fits"):
+            near = near or [o for o in plain.get((place, program), []) if o.result["scale"] == scale]
+        if section == "limited":  # against the same allocator without the shim
+            near = [o for o in near if o.mode != "plain"] or near
         reference = near[0] if near else None
         # A row says "same" only if every run in it is the same.
         marks = [_bits(outcome, reference) for outcome in group]
@@ -57,12 +73,12 @@ def rows(outcomes: list[Outcome]) -> list[tuple[str, ...]]:
             base = [o.result["seconds"] for o in near if o.mode == reference.mode and o.result["seconds"]]
             if base:
                 ratio = f"{median / statistics.median(base):.3f}"
-        table.append((section, program, mode, str(len(group)), bits, seconds, ratio, peak, _end(group)))
+        table.append((section, program, mode, str(len(group)), bits, seconds, ratio, peak, _end(group), _shim(group)))
     return table
 
 
 def print_table(outcomes: list[Outcome], figures: dict) -> None:
-    head = ("section", "program", "mode", "runs", "bits", "ms/step", "ratio", "peak GiB", "exit")
+    head = ("section", "program", "mode", "runs", "bits", "ms/step", "ratio", "peak GiB", "exit", "shim")
     table = [head, *rows(outcomes)]
     if len(table) > 1:
         widths = [max(len(row[column]) for row in table) for column in range(len(head))]
@@ -77,6 +93,9 @@ def print_table(outcomes: list[Outcome], figures: dict) -> None:
         print(f"opdb {name}: {json.dumps({k: v for k, v in figure.items() if not isinstance(v, list)})}")
         for line in [*figure["fault_list"], *figure["differ_list"]][:20]:
             print(f"  {line[:200]}")
+    for name, counted in figures.get("telemetry", {}).items():
+        if counted:
+            print(f"opdb {name} counted: {json.dumps({k: v for k, v in counted.items() if v and k != 'events'})}")
     print(f"machine: {json.dumps(figures.get('machine'))}")
 
 
