@@ -118,6 +118,16 @@ void ReachCore::device_copy_begins(const CopySpec& spec, bool* scan, bool* unsee
   if (edges.copy_pending(spec.src, bytes)) *unseen = true;
 }
 
+bool ReachCore::carry(const CopySpec& spec, bool async, uint64_t cpu_limit, bool* scan, bool* unseen) {
+  const Place from = place_of(spec.src);
+  if (from == Place::kHost || from == Place::kPinnedHost) {
+    host_copy_begins(spec, async, cpu_limit, scan, unseen);
+  } else if (from != Place::kForeignDevice) {
+    device_copy_begins(spec, scan, unseen);
+  }
+  return from == Place::kHost;
+}
+
 CUresult ReachCore::touch(std::span<const CopySpec> specs, StreamSlot& slot, Blocking blocking, DriverCall call) {
   return with_raw(
       slot, [&](ReachSet& set) { add_operands(specs, &set); }, [&] { return call(); }, blocking);
@@ -134,13 +144,7 @@ CUresult ReachCore::copy(std::span<const CopySpec> specs, StreamSlot& slot, bool
     if (async && spec.dst != 0 && !window().contains(spec.dst) && !known_range_at(spec.dst)) blocking = Blocking::kYes;
     if (spec.src == 0 || spec.dst == 0) continue;
     bool scan = false;
-    const Place from = place_of(spec.src);
-    if (from == Place::kHost || from == Place::kPinnedHost) {
-      if (from == Place::kHost) blocking = Blocking::kYes;
-      host_copy_begins(spec, async, kCpuScanBytes, &scan, &unseen);
-    } else if (from != Place::kForeignDevice) {
-      device_copy_begins(spec, &scan, &unseen);
-    }
+    if (carry(spec, async, kCpuScanBytes, &scan, &unseen)) blocking = Blocking::kYes;
     if (!scan) continue;
     const HolderRange holder = holder_of(spec.dst);
     if (holder.bytes != 0) behind.push_back(holder);

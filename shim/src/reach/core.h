@@ -71,6 +71,8 @@ class ReachCore {
   static constexpr uint64_t kCpuScanBytes = uint64_t{1} << 20;  // above, the GPU scans behind the copy
   void host_copy_begins(const CopySpec& spec, bool async, uint64_t cpu_limit, bool* scan, bool* unseen);
   void device_copy_begins(const CopySpec& spec, bool* scan, bool* unseen);
+  // Whichever of the two it is. True: the source is pageable host memory.
+  bool carry(const CopySpec& spec, bool async, uint64_t cpu_limit, bool* scan, bool* unseen);
 
   // --- both
   // The allocation of an address, or its known range; bytes 0: none. Takes the heap's lock: outside sections.
