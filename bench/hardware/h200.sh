@@ -31,7 +31,8 @@ build_shim() {
       > "$build/no_gtest/GTestConfig.cmake"
     tests=(-DGTest_DIR="$build/no_gtest")
   fi
-  cmake -S "$root" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DLORETOKEN_CUDA_INCLUDE="$include" \
+  cmake -S "$root" -B "$build" -G Ninja "-DLORETOKEN_ROOMS=kernels;shim" -DCMAKE_BUILD_TYPE=RelWithDebInfo \
+    -DLORETOKEN_CUDA_INCLUDE="$include" \
     -DLORETOKEN_NVCC="$nvcc" "-DLORETOKEN_NVCC_FLAGS=-std=c++20;-O3;-gencode;arch=compute_90,code=sm_90" "${tests[@]}" &&
     cmake --build "$build" --target loretoken loretoken_kernels &&
     mkdir -p "$build/bin" &&
