@@ -10,7 +10,7 @@ CTEST := ctest --output-on-failure --no-tests=error -j $(JOBS)
 # Thread sanitizer wants address-space randomisation off where the kernel maps beyond what it knows.
 FIXED_ADDRESSES := $(shell setarch -R true 2>/dev/null && echo setarch -R)
 
-.PHONY: help demo test verify bench build debug tsan test-release test-node test-debug test-tsan format generate package clean
+.PHONY: help demo test verify bench build debug tsan test-release test-node test-debug test-tsan test-mutation format generate package clean
 
 help: ## this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -18,7 +18,7 @@ help: ## this list
 demo: ## a program uses several times the memory of its card, with the same bits (GPU if there is one, else simulated)
 	@scripts/demo.sh
 
-test: test-release test-node test-debug test-tsan ## every test: release, Node, then the sanitizers' builds
+test: test-release test-node test-debug test-tsan test-mutation ## every test: release, Node, sanitizers, mutations
 
 verify: ## types, lint, format, file lengths, generated files up to date
 	@scripts/bootstrap.sh base cxx format cuda-headers node
@@ -51,6 +51,9 @@ test-debug: debug ## C++ tests under AddressSanitizer and UndefinedBehaviorSanit
 
 test-tsan: tsan ## C++ tests under ThreadSanitizer
 	$(FIXED_ADDRESSES) $(CTEST) --test-dir build/tsan --label-exclude slow
+
+test-mutation: build ## switches each safety mechanism off in turn and expects a test to fail
+	@scripts/mutation.sh
 
 format: ## rewrites sources in the project's format
 	@scripts/bootstrap.sh format node

@@ -2,6 +2,7 @@
  * Makes cli/dist: the command as one file that Node 20 runs, and beside it the built parts that it starts programs
  * with. Runs before npm pack. LORETOKEN_BUILD names a build folder other than build/release.
  */
+import { spawnSync } from "node:child_process";
 import { chmodSync, copyFileSync, existsSync, mkdirSync, rmSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { build } from "esbuild";
@@ -42,4 +43,12 @@ for (const [from, to, need] of parts) {
   const target = join(dist, "loretoken", to);
   mkdirSync(dirname(target), { recursive: true });
   copyFileSync(source, target);
+  if (!to.endsWith(".fatbin")) strip(target);
+}
+copyFileSync(join(home, "../LICENSE"), join(dist, "LICENSE"));
+
+/** Without debug information a package is a tenth of the size; it stays as it is where there is no binutils. */
+function strip(file: string): void {
+  const result = spawnSync("strip", ["--strip-unneeded", file], { stdio: "ignore" });
+  if (result.error) process.stderr.write(`bundle: ${file} keeps its debug information: ${result.error.message}\n`);
 }
