@@ -152,6 +152,7 @@ void UnitHeap::account(CUmemoryPool pool, int64_t bytes) {
   PoolUse& use = by_pool_[pool];
   use.live += static_cast<uint64_t>(bytes);
   use.peak = std::max(use.peak, use.live);
+  use.reserved_peak = std::max(use.reserved_peak, use.live);
   gauge(counters(rt_.ordinal).live_bytes, counters(rt_.ordinal).live_peak, live);
 }
 
@@ -161,9 +162,11 @@ Heap::PoolUse UnitHeap::pool_use(CUmemoryPool pool) const {
   return it == by_pool_.end() ? PoolUse{} : it->second;
 }
 
-void UnitHeap::reset_peak(CUmemoryPool pool) {
+void UnitHeap::reset_peak(CUmemoryPool pool, bool reserved) {
   std::lock_guard lock(mutex_);
-  if (const auto it = by_pool_.find(pool); it != by_pool_.end()) it->second.peak = it->second.live;
+  const auto it = by_pool_.find(pool);
+  if (it == by_pool_.end()) return;
+  (reserved ? it->second.reserved_peak : it->second.peak) = it->second.live;
 }
 
 std::optional<AllocationInfo> UnitHeap::find(uint64_t address) const {

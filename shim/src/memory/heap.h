@@ -48,11 +48,12 @@ class Heap {
   virtual void units_of(uint64_t address, uint64_t bytes, std::vector<Unit*>* out) const = 0;
   virtual uint64_t live_bytes() const = 0;  // logical bytes of live allocations
   struct PoolUse {
-    uint64_t live = 0;  // logical bytes of live allocations
-    uint64_t peak = 0;
+    uint64_t live = 0;           // logical bytes of live allocations
+    uint64_t peak = 0;           // since it was last reset
+    uint64_t reserved_peak = 0;  // the same, reset apart
   };
   virtual PoolUse pool_use(CUmemoryPool pool) const = 0;
-  virtual void reset_peak(CUmemoryPool pool) = 0;
+  virtual void reset_peak(CUmemoryPool pool, bool reserved) = 0;
 };
 
 }  // namespace loretoken

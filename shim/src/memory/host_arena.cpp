@@ -96,6 +96,7 @@ class PinnedArena final : public HostArena {
     while (!stop_) {
       wake_.wait_for(lock, std::chrono::seconds(2));
       if (stop_) return;
+      if (rt_.closed.load(std::memory_order_acquire)) continue;
       if (space_.used() != 0 && space_.free_bytes() < chunk_bytes_ / 2) {
         lock.unlock();
         const Extent chunk = pin(chunk_bytes_, chunk_bytes_);

@@ -7,38 +7,37 @@
 
 #include <atomic>
 #include <cstdint>
-#include <mutex>
-#include <unordered_map>
+#include <optional>
 
 #include "runtime/runtime.h"
 
 namespace loretoken {
+
+// The pools whose memory is ours, of all devices, also of such that are not set up yet. Thread-safe.
+void pool_created(CUmemoryPool pool, int ordinal);
+void pool_destroyed(CUmemoryPool pool);
+std::optional<int> pool_device(CUmemoryPool pool);
+
+// The device whose heap serves the pool, set up if it is the current one; nullptr: the driver serves it.
+DeviceRuntime* runtime_of(CUmemoryPool pool);
 
 class Pools {
  public:
   explicit Pools(DeviceRuntime& runtime);
   virtual ~Pools() = default;
 
-  bool owns(CUmemoryPool pool) const;
   // The pool that cuMemAllocAsync takes from now; nullptr: not one of ours (the driver serves it).
   CUmemoryPool current() const { return current_.load(std::memory_order_acquire); }
-  void set_current(CUmemoryPool pool);
+  // Asks the driver which one that is.
+  void refresh_current();
 
-  void created(CUmemoryPool pool);
-  void destroyed(CUmemoryPool pool);
-
-  // nullopt-like: CUDA_ERROR_NOT_SUPPORTED means "ask the driver" (attributes that are not about memory in use).
+  // Sizes in use and their peaks. CUDA_ERROR_NOT_SUPPORTED: not about that, ask the driver.
   CUresult get(CUmemoryPool pool, CUmemPool_attribute attribute, void* value) const;
   CUresult set(CUmemoryPool pool, CUmemPool_attribute attribute, const void* value);
 
  private:
   DeviceRuntime& rt_;
-  mutable std::mutex mutex_;
-  std::unordered_map<CUmemoryPool, uint64_t> reserved_peak_;  // the pools we own; peak of their used bytes in pages
   std::atomic<CUmemoryPool> current_{nullptr};
 };
-
-// The device whose heap serves the pool; nullptr: the driver does.
-DeviceRuntime* runtime_of(CUmemoryPool pool);
 
 }  // namespace loretoken

@@ -36,7 +36,7 @@ class UnitHeap final : public Heap {
   void units_of(uint64_t address, uint64_t bytes, std::vector<Unit*>* out) const override;
   uint64_t live_bytes() const override { return live_.load(std::memory_order_relaxed); }
   PoolUse pool_use(CUmemoryPool pool) const override;
-  void reset_peak(CUmemoryPool pool) override;
+  void reset_peak(CUmemoryPool pool, bool reserved) override;
 
  private:
   struct Allocation {

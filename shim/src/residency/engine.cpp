@@ -90,6 +90,12 @@ CUresult Engine::bring(Unit& unit) {
   return made ? queued : error;
 }
 
+CUresult Engine::find_room(uint64_t bytes) {
+  std::lock_guard turn(turn_);
+  Lock lock(mutex_);
+  return room() >= bytes || wait_for_room(bytes, lock) ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+}
+
 void Engine::unback(Unit& unit) {
   Lock lock(mutex_);
   changed_.wait(lock, [&] { return unit.state.load(std::memory_order_acquire) != UnitState::kClaimed; });

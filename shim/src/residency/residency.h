@@ -30,6 +30,10 @@ class Residency {
   // units and blocks while the mover makes it. CUDA_ERROR_OUT_OF_MEMORY when no room can be made.
   virtual CUresult back(Unit& unit) = 0;
 
+  // Makes `bytes` of physical room for memory that is no unit's (the program's own VMM handles). Blocks while the mover
+  // makes it. CUDA_ERROR_OUT_OF_MEMORY when it cannot be made.
+  virtual CUresult find_room(uint64_t bytes) = 0;
+
   // Gives the unit's physical memory back at once (its fence has passed; no operation may reach it).
   virtual void unback(Unit& unit) = 0;
 
