@@ -117,9 +117,6 @@ void section_copies() {
          CU(cuMemcpy)(reinterpret_cast<CUdeviceptr>(other.data()), reinterpret_cast<CUdeviceptr>(host.data()), 64));
   say("host_host_equal", "%d", std::memcmp(other.data(), host.data(), 64) == 0);
   result("peer, same context", CU(cuMemcpyPeer)(b, primary(), a, primary(), 4096));
-  const CUdeviceptr big = allocate(2 * kMiB), beyond = big + 2 * kMiB - 16;
-  result("HtoD over the end", CU(cuMemcpyHtoD)(beyond, host.data(), 4096));
-  result("set over the end", CU(cuMemsetD8)(beyond, 1, 4096));
   result("set d8", CU(cuMemsetD8)(b, 0x5a, 100));
   result("set d16", CU(cuMemsetD16)(b + 100, 0x1234, 50));
   result("set d32", CU(cuMemsetD32)(b + 200, 0xdeadbeef, 50));
@@ -188,6 +185,9 @@ void section_copies() {
   say("batch hash", "%016llx", static_cast<unsigned long long>(hash_of(b, 2048)));
   result("batch on stream 0", CU(cuMemcpyBatchAsync)(targets, sources, sizes, 2, &attributes, &first, 1, nullptr));
   result("batch of none", CU(cuMemcpyBatchAsync)(targets, sources, sizes, 0, &attributes, &first, 1, stream));
+  const CUdeviceptr big = allocate(2 * kMiB), beyond = big + 2 * kMiB - 16;
+  result("HtoD over the end", CU(cuMemcpyHtoD)(beyond, host.data(), 4096));
+  result("set over the end", CU(cuMemsetD8)(beyond, 1, 4096));
 }
 
 void section_host_memory() {
