@@ -11,6 +11,7 @@ cuda_include=${CUDA_INCLUDE:-$(dirname "$(dirname "$(readlink -f "$(command -v n
 
 nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader
 library=$(ldconfig -p | awk '/libcuda\.so\.1 /{print $NF; exit}')
+library=${library:-$(ls /usr/local/nvidia/lib64/libcuda.so.1 2>/dev/null)}
 library=${library:-$(find / -name 'libcuda.so.1' -not -path '/proc/*' 2>/dev/null | head -1)}
 if g++ -O1 -std=c++17 "$here/facts.cpp" -I "$cuda_include" -ldl -o "$out/facts"; then
   nm -D --defined-only "$(readlink -f "$library")" | awk '$2 ~ /[TtWi]/ {print $3}' | sed 's/@.*//' | grep '^cu[A-Z]' |

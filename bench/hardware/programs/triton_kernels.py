@@ -44,7 +44,7 @@ def table_kernel(table, out, rows, LENGTH: tl.constexpr, BLOCK: tl.constexpr):
 def store_table_kernel(base, table, rows, LENGTH: tl.constexpr):
     row = tl.program_id(0)
     if row < rows:
-        tl.store(table + row, (base + row * LENGTH).to(tl.int64, bitcast=True))
+        tl.store(table + row, (base + row * LENGTH).to(tl.int64))
 
 
 x, y = torch.randn(count, device=args.device), torch.randn(count, device=args.device)
