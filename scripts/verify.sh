@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Everything that can be checked without running the program. Runs all checks, then fails if one did.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit 1
 failed=()
 check() {
   local name=$1
