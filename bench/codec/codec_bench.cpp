@@ -109,7 +109,7 @@ double Bench::time(const std::function<void()>& work, bool flush) {
 void Bench::tile(const std::string& path) {
   const std::vector<char> bytes = read_file(path);
   const uint64_t size = std::min<uint64_t>(bytes.size() / 16 * 16, 64 * kMiB);
-  CHECK(cuMemcpyHtoD_v2_p(tensor_, bytes.data(), size));
+  CHECK(cuMemcpyHtoDAsync_v2_p(tensor_, bytes.data(), size, stream_));
   uint64_t pieces = size / 16, total = kTotal / 16;
   void* params[] = {&tensor_, &pieces, &source_, &total};
   CHECK(cuLaunchKernel_p(tile_, 2048, 1, 1, 256, 1, 1, 0, stream_, params, nullptr));

@@ -41,19 +41,26 @@ LT_KERNEL_BOUNDS(lt_layout, kLayoutThreads, 1, LT_PARAM(Jobs) jobs) {
   const uint32_t blocks = block_count_of(job.raw_bytes), t = threadIdx.x;
   if (t < kCodecCount) in[t] = out[t] = 0;
   __syncthreads();
-  for (uint32_t block = t; block < blocks; block += kLayoutThreads) {
-    const uint32_t codec = static_cast<uint32_t>(entry_codec(entries[block]));
-    atomicAdd(&in[codec], block_length(job.raw_bytes, block));
-    atomicAdd(&out[codec], entry_length(entries[block]));
+  for (uint32_t first = 0; first < blocks; first += kLayoutThreads) {
+    const uint32_t block = first + t;
+    const BlobEntry entry = block < blocks ? entries[block] : BlobEntry{0, kCodecCount << 24, 0};
+    const uint32_t codec = static_cast<uint32_t>(entry_codec(entry));
+    const uint32_t alike = __match_any_sync(~0u, codec);
+    const uint32_t raw_bytes = __reduce_add_sync(alike, block < blocks ? block_length(job.raw_bytes, block) : 0);
+    const uint32_t packed = __reduce_add_sync(alike, entry_length(entry));
+    if (codec < kCodecCount && lane_id() + 1 == static_cast<uint32_t>(__ffs(static_cast<int>(alike)))) {
+      atomicAdd(&in[codec], static_cast<unsigned long long>(raw_bytes));
+      atomicAdd(&out[codec], static_cast<unsigned long long>(packed));
+    }
   }
   __syncthreads();
   const auto kind = static_cast<CodecId>(plan.kind);
   const bool table_used = kind != CodecId::kRaw && in[static_cast<uint32_t>(kind)];
 
-  uint32_t next = static_cast<uint32_t>(payloads_offset(blocks, table_used) / 16);  // in units of 16 bytes
+  uint32_t next = static_cast<uint32_t>(payloads_offset(blocks, table_used) / 16);
   for (uint32_t first = 0; first < blocks; first += kLayoutThreads) {
     const uint32_t block = first + t;
-    const uint32_t units = block < blocks ? (entry_length(entries[block]) + 15) / 16 : 0;
+    const uint32_t units = block < blocks ? payload_units(entries[block]) : 0;
     const uint32_t before = warp_exclusive_sum(units);
     __syncthreads();
     if (lane_id() == 31) warp_units[warp_id()] = before + units;

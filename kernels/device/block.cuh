@@ -40,6 +40,7 @@ struct BlockOfJob {
 };
 // Which job and which of its blocks this CTA works on: a binary search in parameter memory.
 __device__ __forceinline__ BlockOfJob find_block(const Jobs& jobs) {
+  if (jobs.count == 1) return {0, blockIdx.x};
   uint32_t job = 0;
 #pragma unroll
   for (uint32_t step = kJobsPerLaunch / 2; step; step /= 2)
@@ -53,14 +54,14 @@ __device__ __forceinline__ uint32_t piece_offset(int g) {
 }
 
 // 16 bytes at p + offset; what lies at or past `bytes` reads as zero.
-__device__ inline uint4 load_tail(const uint8_t* p, uint32_t offset, uint32_t bytes) {
+LT_NOINLINE __device__ uint4 load_tail(const uint8_t* p, uint32_t offset, uint32_t bytes) {
   if (offset + 16 <= bytes) return load16(p + offset);
   uint32_t words[4] = {0, 0, 0, 0};
   for (uint32_t i = 0; i < 16; ++i)
     if (offset + i < bytes) words[i / 4] |= static_cast<uint32_t>(p[offset + i]) << i % 4 * 8;
   return make_uint4(words[0], words[1], words[2], words[3]);
 }
-__device__ inline void store_tail(uint8_t* p, uint32_t offset, uint32_t bytes, uint4 v) {
+LT_NOINLINE __device__ void store_tail(uint8_t* p, uint32_t offset, uint32_t bytes, uint4 v) {
   if (offset + 16 <= bytes) return store16(p + offset, v);
   for (uint32_t i = 0; i < 16; ++i)
     if (offset + i < bytes) p[offset + i] = static_cast<uint8_t>(component(v, i / 4) >> i % 4 * 8);
@@ -138,9 +139,10 @@ __device__ inline void publish(Result* to, Result result) {
   *reinterpret_cast<volatile uint32_t*>(&to->done) = 1;
 }
 
-// Called by thread 0 of every CTA of a job, once its counters are up to date: whether it is the last one.
-__device__ __forceinline__ bool last_block_of(Scratch& scratch, uint32_t blocks) {
-  __threadfence();
+// Called by thread 0 of every CTA of a job, once its counters are up to date: whether it is the last one. `counted`: it
+// changed a counter. The fence waits for the thread's own stores, so a CTA with nothing to say does without.
+__device__ __forceinline__ bool last_block_of(Scratch& scratch, uint32_t blocks, bool counted) {
+  if (counted) __threadfence();
   if (atomicAdd(&scratch.blocks_done, 1u) + 1 != blocks) return false;
   __threadfence();
   return true;

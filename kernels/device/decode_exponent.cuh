@@ -6,23 +6,6 @@
 
 namespace loretoken {
 
-// 16 bytes from global to shared memory without passing registers.
-__device__ __forceinline__ void copy16_async(void* shared, const void* global) {
-#if defined(__CUDA_ARCH__)
-  asm volatile(
-      "cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(static_cast<uint32_t>(__cvta_generic_to_shared(shared))),
-      "l"(global)
-      : "memory");
-#else
-  *static_cast<uint4*>(shared) = *static_cast<const uint4*>(global);
-#endif
-}
-__device__ __forceinline__ void wait_copies() {
-#if defined(__CUDA_ARCH__)
-  asm volatile("cp.async.wait_all;" ::: "memory");
-#endif
-}
-
 // Expands the code table so that one look-up gives both symbols in place:
 //   second symbol << (16 + shift) | first symbol << shift | length
 template <CodecId Id>
@@ -208,16 +191,18 @@ __device__ __forceinline__ Decoded decode_exponent(const BlobEntry& entry, const
   Planes<Id> planes;
   planes.load(payload, entry.params & ExponentLayout::kLowHalvesZero);
 
-  const bool malformed =
-      start > end || end > ExponentLayout::stream_words(entry.params) || end - start > kStreamWordsMax<Id>;
+  const uint32_t before = warp_exclusive_sum(units) * ExponentLayout::unit_bits(Id);
+  const uint32_t tile_bits = before + units * ExponentLayout::unit_bits(Id);  // in the last lane
+  bool malformed = start > end || end > ExponentLayout::stream_words(entry.params) || end - start > kStreamWordsMax<Id>;
   if (malformed) start = end = 0;
+  malformed |= lane_id() == 31 && (tile_bits + 31) / 32 != end - start;
   uint32_t* buffer = shared.stream[warp_id()];
   const uint32_t first = start * 4 & ~15u;
   for (uint32_t at = first + lane_id() * 16; at < end * 4; at += 512)
     copy16_async(reinterpret_cast<uint8_t*>(buffer) + 16 + at - first, meta + ExponentLayout::kMeta + at);
   fill_lookup<Id>(shared.lookup, table);
-  const uint32_t tile_bit = min(warp_exclusive_sum(units) * ExponentLayout::unit_bits(Id), (end - start) * 32);
-  wait_copies();
+  const uint32_t tile_bit = min(before, (end - start) * 32);
+  wait_copies();  // the stream's, and what the sink began
   __syncthreads();
 
   BitReader reader(buffer, 128 - 2 + start * 32 - first * 8 + tile_bit);

@@ -9,7 +9,8 @@
 namespace loretoken {
 
 constexpr uint32_t kJobsPerLaunch = 64;
-constexpr uint32_t kPackSharedBytes = 54 * 1024;  // lt_pack's dynamic shared memory
+constexpr uint32_t kPackSharedBytes = 54 * 1024;    // dynamic shared memory of lt_pack and lt_pack_direct
+constexpr uint32_t kVerifySharedBytes = 97 * 1024;  // of lt_verify
 
 struct DeviceJob {
   uint64_t raw, raw_bytes, blob, blob_capacity, plan, result;

@@ -58,7 +58,7 @@ __device__ __forceinline__ void pack_block(const Jobs& jobs, PackShared& shared)
       raw, bytes, kind, shared.table, {shared.slots, shared.patches, &shared.patch_count}, shared.tiles, stream, sum);
   if (threadIdx.x == 0) {
     BlobEntry entry = choose_codec(facts, raw, bytes, kind, plan.allowed);
-    const uint32_t units = (entry_length(entry) + 15) / 16;
+    const uint32_t units = payload_units(entry);
     const auto first = static_cast<uint32_t>(payloads_offset(blocks, table_kind != CodecId::kRaw) / 16);
     if (Direct) {
       if (units) entry.offset = first + atomicAdd(&plan.scratch.cursor, units);
@@ -97,7 +97,7 @@ __device__ __forceinline__ void pack_block(const Jobs& jobs, PackShared& shared)
     atomicAdd(&plan.codec_in[codec], static_cast<unsigned long long>(bytes));
     atomicAdd(&plan.codec_out[codec], static_cast<unsigned long long>(entry_length(entry)));
   }
-  if (!last_block_of(plan.scratch, blocks)) return;
+  if (!last_block_of(plan.scratch, blocks, Direct || !shared.fits || !shared.same)) return;
   const uint32_t cursor = atomicExch(&plan.scratch.cursor, 0u);
   Result result = take_counters(plan.scratch);
   if (Direct)

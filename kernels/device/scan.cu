@@ -10,7 +10,7 @@ namespace loretoken {
 
 constexpr uint32_t kProbes = 64;
 
-__device__ inline void record_hit(const ScanParams& params, uint32_t index, uint64_t address) {
+__device__ __forceinline__ void record_hit(const ScanParams& params, uint32_t index, uint64_t address) {
   auto* header = reinterpret_cast<ScanTableHeader*>(params.table);
   auto* slots = reinterpret_cast<unsigned long long*>(header + 1);
   const uint64_t page = address >> 21;
@@ -38,18 +38,23 @@ __device__ inline void record_hit(const ScanParams& params, uint32_t index, uint
   header->overflow = 1;
 }
 
-__device__ __forceinline__ void test_word(const ScanParams& params, uint32_t index, uint32_t low, uint32_t high) {
-  // The upper half decides almost always.
-  for (uint32_t w = 0; w < params.window_count; ++w) {
-    const ScanWindow& window = params.windows[w];
-    if (high < static_cast<uint32_t>(window.lo >> 32) || high > static_cast<uint32_t>(window.hi >> 32)) continue;
-    const uint64_t address = static_cast<uint64_t>(high) << 32 | low;
-    if (address >= window.lo && address <= window.hi) {
-      record_hit(params, index, address);
-      return;
-    }
-  }
+// The exact test, for words whose upper half is near a window.
+LT_NOINLINE __device__ void test_address(const ScanParams& params, uint32_t index, uint32_t low, uint32_t high) {
+  const uint64_t address = static_cast<uint64_t>(high) << 32 | low;
+  for (uint32_t w = 0; w < params.window_count; ++w)
+    if (address >= params.windows[w].lo && address <= params.windows[w].hi) return record_hit(params, index, address);
 }
+
+// v[0 … 4]: five words in a row, four addresses. The upper halves decide almost always.
+__device__ __forceinline__ void test_words(const ScanParams& params, uint32_t index, const uint32_t (&v)[5]) {
+  bool near = false;
+#pragma unroll
+  for (int k = 0; k < 4; ++k) near |= v[k + 1] - params.high_first <= params.high_span;
+  if (!near) return;
+  for (int k = 0; k < 4; ++k) test_address(params, index, v[k], v[k + 1]);
+}
+
+constexpr uint32_t kPieces = kScanChunkWords / kScanThreads / 4;
 
 }  // namespace loretoken
 
@@ -63,23 +68,25 @@ LT_KERNEL_BOUNDS(lt_scan, kScanThreads, 2, LT_PARAM(ScanParams) params) {
   const uint32_t index = params.ranges[range].index;
   const auto* data = reinterpret_cast<const uint32_t*>(base);
   const uint64_t chunk = static_cast<uint64_t>(blockIdx.x - params.first_chunk[range]) * kScanChunkWords;
-  const bool whole = base % 16 == 0 && chunk + kScanChunkWords < words;
+  if (base % 16 == 0 && chunk + kScanChunkWords < words) {
+    uint4 pieces[kPieces];
 #pragma unroll
-  for (uint32_t g = 0; g < kScanChunkWords / kScanThreads / 4; ++g) {
-    const uint64_t at = chunk + (g * kScanThreads + threadIdx.x) * 4;
-    uint32_t v[5];
-    if (whole) {
-      const uint4 piece = load16(data + at);
+    for (uint32_t g = 0; g < kPieces; ++g) pieces[g] = load16(data + chunk + (g * kScanThreads + threadIdx.x) * 4);
 #pragma unroll
-      for (int k = 0; k < 4; ++k) v[k] = component(piece, k);
-      v[4] = __shfl_down_sync(~0u, v[0], 1);
-      if (lane_id() == 31) v[4] = __ldg(data + at + 4);
-    } else {
+    for (uint32_t g = 0; g < kPieces; ++g) {
+      uint32_t following = __shfl_down_sync(~0u, pieces[g].x, 1);
+      if (lane_id() == 31) following = __ldg(data + chunk + (g * kScanThreads + threadIdx.x) * 4 + 4);
+      const uint32_t v[5] = {pieces[g].x, pieces[g].y, pieces[g].z, pieces[g].w, following};
+      test_words(params, index, v);
+    }
+  } else {
+    for (uint32_t g = 0; g < kPieces; ++g) {
+      const uint64_t at = chunk + (g * kScanThreads + threadIdx.x) * 4;
+      uint32_t v[5];
 #pragma unroll
       for (int k = 0; k < 5; ++k) v[k] = at + k < words ? __ldg(data + at + k) : 0;
+      test_words(params, index, v);
     }
-#pragma unroll
-    for (int k = 0; k < 4; ++k) test_word(params, index, v[k], v[k + 1]);
   }
 
   __syncthreads();

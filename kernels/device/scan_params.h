@@ -14,6 +14,7 @@ struct ScanParams {
   uint32_t range_count, window_count, epoch, last_launch;
   uint64_t table, list;
   uint32_t table_slots, list_capacity;
+  uint32_t high_first, high_span;  // upper halves of all windows' addresses: first, last - first
   ScanWindow windows[kScanWindows];
   uint32_t first_chunk[kScanRangesPerLaunch];  // ~0 past range_count
   ScanRange ranges[kScanRangesPerLaunch];

@@ -2,21 +2,39 @@
 //
 // One CTA of 512 threads a block, three CTAs an SM. Header, directory entry and checksum are loaded at once because
 // their places follow from the raw length alone.
+#include <type_traits>
+
 #include "decode_exponent.cuh"
 
 namespace loretoken {
 
-// The header fields that decoding depends on, checked; the header's checksum is left to block 0.
-__device__ __forceinline__ bool header_usable(const BlobHeader& h, const DeviceJob& job) {
-  return h.magic == kBlobMagic && h.version == kBlobVersion && h.raw_bytes == job.raw_bytes &&
-         h.blob_bytes <= job.blob_capacity && h.table_count <= 3;
+// What keeps every read of a block inside the blob's memory, and nothing more: it stands before the loads in every
+// thread. The full judgement of header and entry is left to thread 0, off the critical path.
+__device__ __forceinline__ bool readable(const BlobEntry& entry, uint32_t blocks, uint32_t bytes, uint32_t table,
+                                         uint64_t capacity) {
+  const uint32_t length = entry_length(entry);
+  const CodecId id = entry_codec(entry);
+  if (16ull * entry.offset + length > capacity) return false;
+  switch (id) {
+    case CodecId::kRaw:
+      return length == bytes;
+    case CodecId::kConstant:
+      return length == 0 || length == 16;
+    case CodecId::kZeroRun:
+      return length == ZeroRunLayout::kValues + 4 * static_cast<uint32_t>(entry.params);
+    case CodecId::kExponent16:
+    case CodecId::kExponentHalf:
+    case CodecId::kExponent32:
+      return length == ExponentLayout::length(id, entry.params) && bytes == kBlockBytes &&
+             tables_offset(blocks) + (table + 1) * sizeof(CodeTable) <= capacity;
+    default:
+      return false;
+  }
 }
 
 template <class Sink>
-__device__ __forceinline__ Decoded decode_block(const BlobHeader& header, const BlobEntry& entry, const uint8_t* blob,
+__device__ __forceinline__ Decoded decode_block(const BlobEntry& entry, const uint8_t* payload, const CodeTable* table,
                                                 uint32_t bytes, DecodeShared& shared, Sink& sink) {
-  const uint8_t* payload = blob + 16ull * entry.offset;
-  const auto* tables = reinterpret_cast<const CodeTable*>(blob + tables_offset(header.block_count));
   switch (entry_codec(entry)) {
     case CodecId::kRaw:
       return {decode_raw(payload, bytes, sink), false};
@@ -25,45 +43,73 @@ __device__ __forceinline__ Decoded decode_block(const BlobHeader& header, const 
     case CodecId::kZeroRun:
       return decode_zero_run(entry, payload, bytes, sink);
     case CodecId::kExponent16:
-      return decode_exponent<CodecId::kExponent16>(entry, payload, tables + header.table_of[0], shared, sink);
+      return decode_exponent<CodecId::kExponent16>(entry, payload, table, shared, sink);
     case CodecId::kExponentHalf:
-      return decode_exponent<CodecId::kExponentHalf>(entry, payload, tables + header.table_of[1], shared, sink);
+      return decode_exponent<CodecId::kExponentHalf>(entry, payload, table, shared, sink);
     case CodecId::kExponent32:
-      return decode_exponent<CodecId::kExponent32>(entry, payload, tables + header.table_of[2], shared, sink);
+      return decode_exponent<CodecId::kExponent32>(entry, payload, table, shared, sink);
     default:
       return {0, true};
   }
 }
 
 template <class Sink>
-__device__ __forceinline__ void run_block(const Jobs& jobs) {
-  __shared__ DecodeShared shared;
+__device__ __forceinline__ Sink make_sink(uint8_t* raw, uint32_t bytes, uint4* ahead) {
+  if constexpr (std::is_same_v<Sink, CompareSink>) {
+    if (bytes == kBlockBytes) {
+#pragma unroll
+      for (int g = 0; g < 8; ++g) copy16_async(ahead + g * kBlockThreads + threadIdx.x, raw + piece_offset(g));
+    }
+    return {raw, bytes, ahead};
+  } else {
+    return {raw, bytes};
+  }
+}
+
+// Whether this thread's warp saw a difference; patches and what they repair may belong to different lanes.
+__device__ __forceinline__ bool differs(const StoreSink&) {
+  return false;
+}
+__device__ __forceinline__ bool differs(const CompareSink& sink) {
+  return __reduce_add_sync(~0u, sink.differing) != 0;
+}
+
+template <class Sink>
+__device__ __forceinline__ void run_block(const Jobs& jobs, DecodeShared& shared, uint4* ahead) {
   const auto [index, block] = find_block(jobs);
   const DeviceJob& job = jobs.jobs[index];
   const auto* blob = reinterpret_cast<const uint8_t*>(job.blob);
+  auto* raw = reinterpret_cast<uint8_t*>(job.raw) + static_cast<uint64_t>(block) * kBlockBytes;
   const uint32_t blocks = block_count_of(job.raw_bytes), bytes = block_length(job.raw_bytes, block);
-  auto& scratch = *reinterpret_cast<Scratch*>(job.plan);
 
   const bool room = job.blob_capacity >= payloads_offset(blocks, 0);
   const BlobHeader& header = *reinterpret_cast<const BlobHeader*>(blob);
   BlobEntry entry = {};
-  uint64_t expected = 0;
+  uint32_t table_of = 0;
   if (room) {
-    entry = reinterpret_cast<const BlobEntry*>(blob + sizeof(BlobHeader))[block];
-    expected = __ldg(reinterpret_cast<const uint64_t*>(blob + checksums_offset(blocks)) + block);
+    const uint4 words = load16(blob + sizeof(BlobHeader) + 16ull * block);
+    entry = {words.x, words.y, static_cast<uint64_t>(words.w) << 32 | words.z};
+    table_of = __ldg(reinterpret_cast<const uint32_t*>(header.table_of));
   }
-  const bool usable = room && header_usable(header, job) && header.block_count == blocks;
+  Sink sink = make_sink<Sink>(raw, bytes, ahead);
+  const uint32_t kind = static_cast<uint32_t>(entry_codec(entry)) - static_cast<uint32_t>(CodecId::kExponent16);
+  const uint32_t table = kind < 3 ? table_of >> 8 * kind & 0xFF : 0;
   Decoded decoded = {0, true};
-  Sink sink{reinterpret_cast<uint8_t*>(job.raw) + static_cast<uint64_t>(block) * kBlockBytes, bytes};
-  if (usable && entry_valid(entry, header, bytes)) decoded = decode_block(header, entry, blob, bytes, shared, sink);
-  const int difference = warp_sum(sink.difference());
-  const BlockVerdict verdict = block_verdict(decoded.sum, decoded.malformed || difference != 0);
+  if (room && readable(entry, blocks, bytes, table, job.blob_capacity))
+    decoded =
+        decode_block(entry, blob + 16ull * entry.offset,
+                     reinterpret_cast<const CodeTable*>(blob + tables_offset(blocks)) + table, bytes, shared, sink);
+  wait_copies();
+  const BlockVerdict verdict = block_verdict(decoded.sum, decoded.malformed || differs(sink));
   if (threadIdx.x != 0) return;
 
-  if (verdict.any || verdict.sum != expected) count_bad_block(scratch, block);
-  if (block == 0 && !(room && header_valid(header, job.raw_bytes, job.blob_capacity)))
-    atomicAdd(&scratch.header_bad, 1u);
-  if (!last_block_of(scratch, blocks)) return;
+  auto& scratch = *reinterpret_cast<Scratch*>(job.plan);
+  const bool bad = !room || verdict.any || !entry_valid(entry, header, bytes) ||
+                   verdict.sum != reinterpret_cast<const uint64_t*>(blob + checksums_offset(blocks))[block];
+  if (bad) count_bad_block(scratch, block);
+  const bool header_bad = block == 0 && !(room && header_valid(header, job.raw_bytes, job.blob_capacity));
+  if (header_bad) atomicAdd(&scratch.header_bad, 1u);
+  if (!last_block_of(scratch, blocks, bad || header_bad)) return;
   Result result = take_counters(scratch);
   if (room) {
     result.blob_bytes = header.blob_bytes;
@@ -72,16 +118,26 @@ __device__ __forceinline__ void run_block(const Jobs& jobs) {
   if (job.result) publish(reinterpret_cast<Result*>(job.result), result);
 }
 
+// Verifying: the raw block on its way to shared memory beside the decoder's own part.
+struct VerifyShared {
+  DecodeShared decode;
+  uint4 ahead[8 * kBlockThreads];
+};
+static_assert(sizeof(VerifyShared) <= kVerifySharedBytes);
+
 }  // namespace loretoken
 
 using namespace loretoken;
 
 LT_KERNEL_BOUNDS(lt_unpack, kBlockThreads, 3, LT_PARAM(Jobs) jobs) {
-  run_block<StoreSink>(jobs);
+  __shared__ DecodeShared shared;
+  run_block<StoreSink>(jobs, shared, nullptr);
 }
 
+// Dynamic shared memory: kVerifySharedBytes.
 LT_KERNEL_BOUNDS(lt_verify, kBlockThreads, 2, LT_PARAM(Jobs) jobs) {
-  run_block<CompareSink>(jobs);
+  LT_DYNAMIC_SHARED(VerifyShared, shared);
+  run_block<CompareSink>(jobs, shared->decode, shared->ahead);
 }
 
 LT_KERNEL_BOUNDS(lt_unchanged, kBlockThreads, 3, LT_PARAM(Jobs) jobs) {
@@ -97,12 +153,13 @@ LT_KERNEL_BOUNDS(lt_unchanged, kBlockThreads, 3, LT_PARAM(Jobs) jobs) {
 
   auto& scratch = *reinterpret_cast<Scratch*>(job.plan);
   const bool room = job.blob_capacity >= payloads_offset(blocks, 0);
-  if (block == 0 &&
-      !(room && header_valid(*reinterpret_cast<const BlobHeader*>(blob), job.raw_bytes, job.blob_capacity)))
-    atomicAdd(&scratch.header_bad, 1u);
-  if (!room || reinterpret_cast<const uint64_t*>(blob + checksums_offset(blocks))[block] != verdict.sum)
-    atomicAdd(&scratch.changed_blocks, 1u);
-  if (!last_block_of(scratch, blocks)) return;
+  const bool header_bad = block == 0 && !(room && header_valid(*reinterpret_cast<const BlobHeader*>(blob),
+                                                               job.raw_bytes, job.blob_capacity));
+  const bool changed =
+      !room || reinterpret_cast<const uint64_t*>(blob + checksums_offset(blocks))[block] != verdict.sum;
+  if (header_bad) atomicAdd(&scratch.header_bad, 1u);
+  if (changed) atomicAdd(&scratch.changed_blocks, 1u);
+  if (!last_block_of(scratch, blocks, header_bad || changed)) return;
   Result result = take_counters(scratch);
   if (job.result) publish(reinterpret_cast<Result*>(job.result), result);
 }

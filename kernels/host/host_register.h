@@ -68,6 +68,7 @@ struct Global {
 #define LT_KERNEL(name, ...) LT_HOST_KERNEL(name, true, __VA_ARGS__)
 #define LT_KERNEL_BOUNDS(name, threads, blocks, ...) LT_HOST_KERNEL(name, true, __VA_ARGS__)
 #define LT_KERNEL_PLAIN(name, ...) LT_HOST_KERNEL(name, false, __VA_ARGS__)
+#define LT_NOINLINE static __attribute__((noinline))
 #define LT_PARAM(type) const type&
 #define LT_GLOBAL(type, name)                                  \
   static type name;                                            \

@@ -1,5 +1,6 @@
 #include "loretoken/blob_check.h"
 
+#include <bit>
 #include <cstring>
 
 namespace loretoken {
@@ -46,9 +47,9 @@ bool decode_zero_run(std::span<const uint8_t> payload, uint64_t count, std::vect
     uint64_t next = read_at<uint16_t>(payload, ZeroRunLayout::kTileStart + 2 * tile);
     for (uint32_t thread = tile * 32; thread < tile * 32 + 32; ++thread) {
       const auto mask = read_at<uint32_t>(payload, 4 * thread);
+      if (next + static_cast<uint32_t>(std::popcount(mask)) > count) return false;
       for (uint32_t j = 0; j < kThreadWords; ++j) {
         if (!(mask >> j & 1)) continue;
-        if (next >= count) return false;
         words[word_of(thread, j)] = read_at<uint32_t>(payload, ZeroRunLayout::kValues + 4 * next++);
       }
     }
@@ -103,6 +104,7 @@ bool decode_exponent(CodecId id, std::span<const uint8_t> payload, uint64_t para
         }
       }
     }
+    if ((bit - start * std::size_t{32} + 31) / 32 != end - start) return false;
     start = end;
   }
   if (is32 && !(params & ExponentLayout::kLowHalvesZero))
@@ -115,6 +117,9 @@ bool decode_exponent(CodecId id, std::span<const uint8_t> payload, uint64_t para
     const uint32_t half = is32 ? (patch >> 16) * 2 + 1 : patch >> 16;
     if (half / 2 >= kBlockWords) return false;
     uint32_t& word = words[half / 2];
+    // The stream must hold the placeholder there, everything else alike.
+    const uint32_t before = ((patch & 0xFFFF) & ~(mask << shift)) | (table.placeholder & mask) << shift;
+    if ((word >> half % 2 * 16 & 0xFFFF) != before) return false;
     word = half % 2 ? (word & 0xFFFF) | patch << 16 : (word & 0xFFFF0000) | (patch & 0xFFFF);
   }
   return true;

@@ -52,9 +52,13 @@ Codec::Loaded Codec::load(const DriverApi& api, const void* image) {
   for (const auto& [function, name] : wanted)
     if (const CUresult error = api.cuModuleGetFunction(function, codec->module_, name); error != CUDA_SUCCESS)
       return {nullptr, error, name};
-  for (CUfunction function : {f.pack, f.pack_direct})
-    if (const CUresult error = api.cuFuncSetAttribute(function, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES,
-                                                      static_cast<int>(kPackSharedBytes));
+  const struct {
+    CUfunction function;
+    uint32_t bytes;
+  } large[] = {{f.pack, kPackSharedBytes}, {f.pack_direct, kPackSharedBytes}, {f.verify, kVerifySharedBytes}};
+  for (const auto& [function, bytes] : large)
+    if (const CUresult error =
+            api.cuFuncSetAttribute(function, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, static_cast<int>(bytes));
         error != CUDA_SUCCESS)
       return {nullptr, error, "cuFuncSetAttribute"};
   return {std::move(codec), CUDA_SUCCESS, nullptr};
@@ -115,7 +119,7 @@ CUresult Codec::pack(CUstream stream, std::span<const Job> jobs) const {
   return launch_blocks(stream, jobs, functions_->pack, kPackSharedBytes);
 }
 CUresult Codec::verify(CUstream stream, std::span<const Job> jobs) const {
-  return launch_blocks(stream, jobs, functions_->verify, 0);
+  return launch_blocks(stream, jobs, functions_->verify, kVerifySharedBytes);
 }
 CUresult Codec::unpack(CUstream stream, std::span<const Job> jobs) const {
   return launch_blocks(stream, jobs, functions_->unpack, 0);
@@ -130,6 +134,13 @@ CUresult Codec::scan(CUstream stream, const ScanJob& job) const {
   ScanParams params = {};
   params.window_count = static_cast<uint32_t>(job.windows.size());
   std::copy(job.windows.begin(), job.windows.end(), params.windows);
+  uint64_t lowest = ~uint64_t{0}, highest = 0;
+  for (const ScanWindow& window : job.windows) {
+    lowest = std::min(lowest, window.lo);
+    highest = std::max(highest, window.hi);
+  }
+  params.high_first = static_cast<uint32_t>(lowest >> 32);
+  params.high_span = static_cast<uint32_t>(highest >> 32) - params.high_first;
   params.epoch = job.epoch;
   params.table = job.table;
   params.table_slots = job.table_slots;

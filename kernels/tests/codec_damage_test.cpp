@@ -42,6 +42,19 @@ class Damage : public CodecTest {
     if (!ok) ++noticed_;
   }
 
+  // For messages: where in the blob a byte lies.
+  std::string place_of(uint64_t at) const {
+    for (uint32_t block = 0; block < block_count_of(bytes_.size()); ++block) {
+      BlobEntry entry;
+      std::memcpy(&entry, &good_[sizeof(BlobHeader) + 16 * block], sizeof entry);
+      const uint64_t begin = 16ull * entry.offset;
+      if (at >= begin && at < begin + entry_length(entry))
+        return "block " + std::to_string(block) + " codec " + std::to_string(static_cast<int>(entry_codec(entry))) +
+               " byte " + std::to_string(at - begin) + " of " + std::to_string(entry_length(entry));
+    }
+    return "byte " + std::to_string(at) + " outside the payloads";
+  }
+
   Bytes bytes_, good_;
   std::unique_ptr<Allocation> allocation_;
   int noticed_ = 0;
@@ -70,7 +83,7 @@ TEST_F(Damage, PayloadsAndTables) {
     std::memcpy(&value, &random[4 * i], 4);
     const uint64_t from = tables_offset(blocks), at = from + value % (good_.size() - from);
     blob[at] ^= static_cast<uint8_t>(1 + value % 255);
-    expect_noticed_or_harmless("byte " + std::to_string(at));
+    expect_noticed_or_harmless(place_of(at));
     blob[at] = good_[at];
   }
   EXPECT_GT(noticed_, 250);

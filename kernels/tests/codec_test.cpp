@@ -40,7 +40,7 @@ TEST_F(CodecTest, ConstantsOfEveryWidth) {
     const Bytes word = random_bytes(width, static_cast<uint32_t>(width));
     for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = word[i % width];
     const Bytes blob = round_trip(bytes, only(CodecId::kConstant));
-    EXPECT_EQ(blob.size(), payloads_offset(4, 0) + (width == 16 ? 4 * 16 : 0));
+    EXPECT_EQ(blob.size(), payloads_offset(4, 0) + (width == 16 ? 4 * kPayloadAlign : 0));
     EXPECT_EQ(packed_.codec_in[static_cast<uint32_t>(CodecId::kConstant)], bytes.size());
   }
 }

@@ -3,7 +3,7 @@
 //   0            128                 128+16n          128+24n        table_end                      blob_bytes
 //   +------------+-------------------+----------------+--------------+-----------+-----------+---------+
 //   | BlobHeader | BlobEntry[n]      | uint64_t[n]    | CodeTable[t] | payload 0 | payload 1 | ...     |
-//   |            | n = blocks        | checksums      | t = 0 … 3    | each starts on 16 bytes         |
+//   |            | n = blocks        | checksums      | t = 0 … 3    | each starts on 128 bytes        |
 //   +------------+-------------------+----------------+--------------+---------------------------------+
 //
 // The raw bytes are cut into blocks of 64 KiB; the last one may be shorter (1 byte … 64 KiB). Every block is coded by
@@ -31,7 +31,7 @@ constexpr uint32_t kBlockWords = kBlockBytes / 4;
 constexpr uint32_t kBlockThreads = 512;
 constexpr uint32_t kTiles = kBlockThreads / 32;  // warps of a block; a tile is a warp's 4 KiB
 constexpr uint32_t kThreadWords = 32;
-constexpr uint32_t kPayloadAlign = 16;
+constexpr uint32_t kPayloadAlign = 128;      // whole lines: an unaligned plane would cost a sector more per access
 constexpr uint32_t kBlobMagic = 0x424B544C;  // "LTKB"
 constexpr uint32_t kBlobVersion = 1;
 
@@ -122,7 +122,8 @@ struct ZeroRunLayout {
 //             the first one starts on a word
 //   tile_end  end of each tile in words of the stream
 //   patches   uint32_t each: index of the value << 16 | its 16 bits (kExponent32: its upper 16 bits). The index counts
-//             half words of the block, kExponent32: words
+//             half words of the block, kExponent32: words. Undamaged, the place holds the same bits with the
+//             placeholder's symbol before
 // params: bits 0…15 patches · bits 16…31 stream length in words · bit 32 kLowHalvesZero
 struct ExponentLayout {
   static constexpr uint32_t kUnits = kBlockThreads;
@@ -170,13 +171,19 @@ LORETOKEN_BOTH constexpr uint64_t checksums_offset(uint32_t blocks) {
 LORETOKEN_BOTH constexpr uint64_t tables_offset(uint32_t blocks) {
   return (sizeof(BlobHeader) + 24ull * blocks + 15) / 16 * 16;
 }
+LORETOKEN_BOTH constexpr uint64_t align_payload(uint64_t bytes) {
+  return (bytes + kPayloadAlign - 1) / kPayloadAlign * kPayloadAlign;
+}
 LORETOKEN_BOTH constexpr uint64_t payloads_offset(uint32_t blocks, uint32_t tables) {
-  return tables_offset(blocks) + tables * sizeof(CodeTable);
+  return align_payload(tables_offset(blocks) + tables * sizeof(CodeTable));
+}
+// Room of a block's payload, in the units of BlobEntry::offset.
+LORETOKEN_BOTH constexpr uint32_t payload_units(const BlobEntry& entry) {
+  return static_cast<uint32_t>(align_payload(entry_length(entry)) / 16);
 }
 // Nothing is ever larger: every block raw, no table.
 LORETOKEN_BOTH constexpr uint64_t max_blob_bytes(uint64_t raw_bytes) {
-  return payloads_offset(block_count_of(raw_bytes), 0) +
-         (raw_bytes + kPayloadAlign - 1) / kPayloadAlign * kPayloadAlign;
+  return payloads_offset(block_count_of(raw_bytes), 0) + align_payload(raw_bytes);
 }
 
 // Coefficients of the block checksum:  sum over words of  word * word_key(j) * thread_key(t)  modulo 2^64, a missing
@@ -217,7 +224,9 @@ LORETOKEN_BOTH inline bool entry_valid(const BlobEntry& e, const BlobHeader& h, 
   const CodecId id = entry_codec(e);
   if (static_cast<uint32_t>(id) >= kCodecCount || !(codec_bit(id) & kDecodableCodecs & h.codec_set)) return false;
   const uint64_t begin = 16ull * e.offset;
-  if (length == 0 ? begin != 0 : begin < payloads_offset(h.block_count, h.table_count) || begin + length > h.blob_bytes)
+  if (length == 0 ? begin != 0
+                  : begin < payloads_offset(h.block_count, h.table_count) || begin % kPayloadAlign ||
+                        begin + length > h.blob_bytes)
     return false;
   switch (id) {
     case CodecId::kRaw:

@@ -4,6 +4,7 @@
 //   LT_KERNEL_BOUNDS(add, 256, 4, float* a, ...) { ... }                    with __launch_bounds__(256, 4)
 //   LT_KERNEL_PLAIN(add, float* a, ...) { ... }                             never synchronises: no fibers on the CPU
 //   LT_PARAM(Jobs) jobs      a large by-value parameter, read in place (const __grid_constant__)
+//   LT_NOINLINE __device__ int rare(...)   a function kept out of line: rare paths must not swell the hot ones
 //   LT_GLOBAL(uint32_t, hits);             a module global, found by cuModuleGetGlobal("hits")
 //   LT_DYNAMIC_SHARED(uint32_t, words);    the launch's dynamic shared memory, 16-byte aligned
 #ifndef LORETOKEN_KERNEL_H
@@ -12,6 +13,7 @@
 #if defined(__CUDACC__)
 #include <cstdint>
 
+#define LT_NOINLINE static __noinline__
 #define LT_KERNEL(name, ...) extern "C" __global__ void name(__VA_ARGS__)
 #define LT_KERNEL_BOUNDS(name, threads, blocks, ...) \
   extern "C" __global__ void __launch_bounds__(threads, blocks) name(__VA_ARGS__)
