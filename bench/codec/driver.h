@@ -10,14 +10,16 @@
 
 namespace bench {
 
+// clang-format off
 #define BENCH_DRIVER_CALLS(X)                                                                              \
   X(cuInit)                                                                                                \
   X(cuDeviceGet)                                                                                           \
   X(cuDeviceGetName) X(cuDevicePrimaryCtxRetain) X(cuCtxSetCurrent) X(cuDriverGetVersion) X(cuMemAlloc_v2) \
-      X(cuMemFree_v2) X(cuMemHostAlloc) X(cuMemcpyHtoDAsync_v2) X(cuMemcpyDtoH_v2) X(cuMemcpyDtoDAsync_v2) \
-          X(cuMemsetD8Async) X(cuStreamCreate) X(cuStreamSynchronize) X(cuEventCreate) X(cuEventRecord)    \
-              X(cuEventElapsedTime_v2) X(cuModuleLoadData) X(cuModuleUnload) X(cuModuleGetFunction)        \
-                  X(cuFuncSetAttribute) X(cuFuncGetAttribute) X(cuLaunchKernel)
+  X(cuMemFree_v2) X(cuMemHostAlloc) X(cuMemcpyHtoDAsync_v2) X(cuMemcpyDtoH_v2) X(cuMemcpyDtoDAsync_v2)     \
+  X(cuMemsetD8Async) X(cuStreamCreate) X(cuStreamSynchronize) X(cuEventCreate) X(cuEventRecord)            \
+  X(cuEventElapsedTime_v2) X(cuModuleLoadData) X(cuModuleUnload) X(cuModuleGetFunction)                    \
+  X(cuFuncSetAttribute) X(cuFuncGetAttribute) X(cuLaunchKernel)
+// clang-format on
 
 #define BENCH_POINTER(name) inline decltype(&::name) name##_p;
 BENCH_DRIVER_CALLS(BENCH_POINTER)

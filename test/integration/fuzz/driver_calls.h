@@ -5,17 +5,19 @@
 
 namespace fuzz {
 
-#define FUZZ_CALLS(X)                                                                                                  \
-  X(cuInit)                                                                                                            \
-  X(cuDeviceGet)                                                                                                       \
-  X(cuDevicePrimaryCtxRetain)                                                                                          \
-  X(cuCtxSetCurrent) X(cuCtxSynchronize) X(cuModuleLoad) X(cuModuleGetFunction) X(cuLaunchKernel) X(cuMemAlloc_v2)     \
-      X(cuMemFree_v2) X(cuMemAllocAsync) X(cuMemFreeAsync) X(cuMemcpyHtoD_v2) X(cuMemcpyDtoH_v2) X(cuMemcpyDtoD_v2)    \
-          X(cuMemcpyHtoDAsync_v2) X(cuMemcpyDtoHAsync_v2) X(cuMemcpyDtoDAsync_v2) X(cuMemcpyAsync) X(cuMemsetD8_v2)    \
-              X(cuMemsetD32Async) X(cuMemcpy2D_v2) X(cuStreamCreate) X(cuStreamDestroy_v2) X(cuStreamSynchronize)      \
-                  X(cuStreamWaitEvent) X(cuEventCreate) X(cuEventRecord) X(cuEventDestroy_v2) X(cuMemHostAlloc)        \
-                      X(cuMemFreeHost) X(cuStreamBeginCapture_v2) X(cuStreamEndCapture) X(cuGraphInstantiateWithFlags) \
-                          X(cuGraphLaunch) X(cuGraphDestroy) X(cuGraphExecDestroy) X(cuMemGetInfo_v2)
+// clang-format off
+#define FUZZ_CALLS(X)                                                                                              \
+  X(cuInit)                                                                                                        \
+  X(cuDeviceGet)                                                                                                   \
+  X(cuDevicePrimaryCtxRetain)                                                                                      \
+  X(cuCtxSetCurrent) X(cuCtxSynchronize) X(cuModuleLoad) X(cuModuleGetFunction) X(cuLaunchKernel) X(cuMemAlloc_v2) \
+  X(cuMemFree_v2) X(cuMemAllocAsync) X(cuMemFreeAsync) X(cuMemcpyHtoD_v2) X(cuMemcpyDtoH_v2) X(cuMemcpyDtoD_v2)    \
+  X(cuMemcpyHtoDAsync_v2) X(cuMemcpyDtoHAsync_v2) X(cuMemcpyDtoDAsync_v2) X(cuMemcpyAsync) X(cuMemsetD8_v2)        \
+  X(cuMemsetD32Async) X(cuMemcpy2D_v2) X(cuStreamCreate) X(cuStreamDestroy_v2) X(cuStreamSynchronize)              \
+  X(cuStreamWaitEvent) X(cuEventCreate) X(cuEventRecord) X(cuEventDestroy_v2) X(cuMemHostAlloc)                    \
+  X(cuMemFreeHost) X(cuStreamBeginCapture_v2) X(cuStreamEndCapture) X(cuGraphInstantiateWithFlags)                 \
+  X(cuGraphLaunch) X(cuGraphDestroy) X(cuGraphExecDestroy) X(cuMemGetInfo_v2)
+// clang-format on
 
 struct Driver {
 #define X(name) decltype(&::name) name = nullptr;
