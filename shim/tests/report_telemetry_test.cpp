@@ -177,7 +177,7 @@ TEST_F(Telemetry, AForeignFileIsLeftAlone) {
 
 TEST(Abi, LayoutIsFixed) {
   EXPECT_EQ(sizeof(loretoken_control_device), 88u);
-  EXPECT_EQ(offsetof(loretoken_control, devices), 184u);
+  EXPECT_EQ(offsetof(loretoken_control, devices), 160u);
   EXPECT_EQ(sizeof(loretoken_process), 176u);
   EXPECT_EQ(offsetof(loretoken_row, physical_total), 112u);
   EXPECT_EQ(offsetof(loretoken_telemetry, processes) % 8, 0u);

@@ -56,7 +56,7 @@ loretoken_telemetry* refuse(const char* path, const char* why) {
 loretoken_telemetry* map_telemetry(const char* path) {
   const int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (file < 0) return refuse(path, strerror(errno));
-  // The lock orders processes that start together; it goes with the descriptor.
+  // Orders processes that start together.
   while (flock(file, LOCK_EX) != 0 && errno == EINTR) {
   }
   struct stat status {};
@@ -81,6 +81,7 @@ loretoken_telemetry* map_telemetry(const char* path) {
       }
     }
   }
+  flock(file, LOCK_UN);  // not left to close(): the mapping keeps the file open
   close(file);
   return result != nullptr ? result : refuse(path, why);
 }
