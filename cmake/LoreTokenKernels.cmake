@@ -30,7 +30,8 @@ function(loretoken_add_kernels target)
                               OBJECT_DEPENDS "${sources}")
   target_include_directories(${target}_sim PRIVATE ${LORETOKEN_KERNELS_DIR}/include ${host} ${CMAKE_CURRENT_SOURCE_DIR})
   target_compile_options(${target}_sim PRIVATE -O2 -fno-sanitize=all -fvisibility=hidden -fno-gnu-unique
-                         -fno-strict-aliasing -Wno-unknown-pragmas)
+                         -fno-strict-aliasing -Wno-unknown-pragmas
+                         $<$<STREQUAL:${CMAKE_SYSTEM_PROCESSOR},x86_64>:-mtls-dialect=gnu2>)
   target_link_options(${target}_sim PRIVATE -fno-sanitize=all -Wl,-z,defs)
   target_link_libraries(${target}_sim PRIVATE loretoken_warnings)
   set_target_properties(${target}_sim PROPERTIES PREFIX "" LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib/sim)

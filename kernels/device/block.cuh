@@ -82,6 +82,19 @@ __device__ __forceinline__ void load_words(uint4 (&words)[8], const uint8_t* p, 
   }
 }
 
+#if defined(LORETOKEN_ON_HOST)
+// On the CPU a collective costs a switch of every lane, so both take one instead of five.
+template <class T>
+T warp_sum(T v) {
+  return host::reduce(~0u, v, [](T a, T b) { return a + b; });
+}
+inline uint32_t warp_exclusive_sum(uint32_t v) {
+  const host::WarpSnapshot lanes = host::warp_exchange(~0u, v);
+  uint32_t sum = 0;
+  for (uint32_t lane = 0; lane < lane_id(); ++lane) sum += static_cast<uint32_t>(lanes.values[lane]);
+  return sum;
+}
+#else
 template <class T>
 __device__ __forceinline__ T warp_sum(T v) {
 #pragma unroll
@@ -97,6 +110,7 @@ __device__ __forceinline__ uint32_t warp_exclusive_sum(uint32_t v) {
   }
   return inclusive - v;
 }
+#endif
 
 // Checksum of piece g before the thread's key is applied; the keys are immediates once the loop over g is unrolled.
 __device__ __forceinline__ uint64_t piece_sum(uint4 v, int g) {
