@@ -32,8 +32,11 @@ bool contains_all(const ReachSet& set, const HolderRange& range) {
 
 CUresult ReachCore::launch(FunctionInfo& info, void** params, void** extra, StreamSlot& slot, DriverCall call) {
   counters(slot.device).launches.fetch_add(1, std::memory_order_relaxed);
-  return operate([&](Walk& walk) { walk_params(info, params, extra, &walk); },
-                 [&](bool holders) { return functions.wants_scan(info, holders); }, &info, slot, call);
+  t_launching = info.handle;
+  const CUresult result = operate([&](Walk& walk) { walk_params(info, params, extra, &walk); },
+                                  [&](bool holders) { return functions.wants_scan(info, holders); }, &info, slot, call);
+  t_launching = nullptr;
+  return result;
 }
 
 CUresult ReachCore::operate(Roots roots, FunctionRef<bool(bool)> wants_scan, FunctionInfo* info, StreamSlot& slot,

@@ -2,7 +2,9 @@
 
 #include <mutex>
 
+#include "base/log.h"
 #include "base/settings.h"
+#include "driver/driver.h"
 #include "residency/engine.h"
 
 namespace loretoken {
@@ -26,6 +28,16 @@ Engine* engine_of(int ordinal) {
   Runtime* runtime = Runtime::get();
   DeviceRuntime* device = runtime != nullptr ? runtime->device(ordinal) : nullptr;
   return device != nullptr ? static_cast<Engine*>(device->residency.get()) : nullptr;
+}
+
+// Strict check waits for each operation, so a fault belongs to the one that just ran.
+void report_fault(const ReachSet& set, CUresult error) {
+  const char* name = nullptr;
+  if (t_launching != nullptr && driver().cuFuncGetName != nullptr) driver().cuFuncGetName(&name, t_launching);
+  uint64_t bytes = 0;
+  for (Unit* unit : set) bytes += unit->bytes;
+  log_error("strict check: error %d after %s, whose reach set was %u units of %.1f MiB", error,
+            name != nullptr ? name : "a copy, set or graph", set.size(), static_cast<double>(bytes) / 1048576.0);
 }
 
 int device_span() {
@@ -97,7 +109,10 @@ CUresult prepare_slow(ReachSet& set, StreamSlot& slot) {
 }
 
 void finish_slow(const ReachSet& set, StreamSlot& slot) {
-  if (strict_check()) streams().synchronize({streams().mark(slot)});
+  if (strict_check()) {
+    const CUresult result = streams().synchronize({streams().mark(slot)});
+    if (result != CUDA_SUCCESS) report_fault(set, result);
+  }
   drop_holds(set);
   if (strict_check()) strict_mutex().unlock();
 }

@@ -25,6 +25,9 @@ void drop_holds(const ReachSet& set);
 CUresult prepare_slow(ReachSet& set, StreamSlot& slot);
 void finish_slow(const ReachSet& set, StreamSlot& slot);
 
+// The function this thread launches now, for strict check's report of a fault; nullptr for other operations.
+inline thread_local CUfunction t_launching __attribute__((tls_model("initial-exec"))) = nullptr;
+
 enum class Blocking : bool { kNo, kYes };  // kYes: the real call may wait for the GPU (synchronous copies)
 
 template <class Collect, class Call>
