@@ -105,7 +105,7 @@ void write_default(CUpointer_attribute attribute, void* data) {
 CUresult cuMemGetInfo_v2(size_t* free, size_t* total) {
   const CUresult result = driver().cuMemGetInfo_v2(free, total);
   Runtime* runtime = Runtime::get();
-  if (result != CUDA_SUCCESS || free == nullptr || total == nullptr || runtime == nullptr) return result;
+  if (result != CUDA_SUCCESS || runtime == nullptr) return result;
   if (runtime->mode() == Mode::kOff) return result;
   CUdevice ordinal = 0;
   uint64_t limit = 0;
@@ -115,8 +115,8 @@ CUresult cuMemGetInfo_v2(size_t* free, size_t* total) {
   if (const DeviceRuntime* device = runtime->device(ordinal)) {
     taken = device->heap->live_bytes() + device->physical->foreign();
   }
-  *total = size;
-  *free = size - std::min(size, taken);
+  if (total != nullptr) *total = size;
+  if (free != nullptr) *free = size - std::min(size, taken);
   return result;
 }
 

@@ -6,6 +6,7 @@
 
 #include "hooks/hooks.h"
 #include "memory/heap.h"
+#include "memory/physical.h"
 #include "runtime/runtime.h"
 
 namespace loretoken::hooks {
@@ -45,12 +46,13 @@ struct Answer {
 
 bool enlarged(nvmlDevice_t device, Answer* answer) {
   Runtime* runtime = Runtime::get();
-  if (runtime == nullptr) return false;
+  if (runtime == nullptr || runtime->mode() == Mode::kOff) return false;
   const int ordinal = ordinal_of(device);
   uint64_t limit = 0;
   if (ordinal < 0 || !runtime->sizes_of(ordinal, &limit, &answer->total)) return false;
   const DeviceRuntime* ours = runtime->device(ordinal);
-  answer->used = ours == nullptr ? 0 : std::min(ours->heap->live_bytes(), answer->total);
+  const uint64_t used = ours == nullptr ? 0 : ours->heap->live_bytes() + ours->physical->foreign();
+  answer->used = std::min(used, answer->total);
   return true;
 }
 

@@ -86,7 +86,7 @@ DeviceRuntime* Runtime::set_up(int ordinal, CUcontext context) {
   driver().cuDeviceGetAttribute(&managed, CU_DEVICE_ATTRIBUTE_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED, ordinal);
   if (managed == 0) {
     missing = "the device has no virtual memory management";
-  } else if (!device_sizes(ordinal, &sizes)) {
+  } else if (!plan(ordinal, &sizes)) {
     missing = "the driver does not say how much memory the device has";
   } else {
     made->physical_total = sizes.total;
@@ -134,6 +134,18 @@ DeviceRuntime* Runtime::set_up(int ordinal, CUcontext context) {
   return result;
 }
 
+bool Runtime::plan(int ordinal, DeviceSizes* sizes) {
+  std::lock_guard lock(plan_mutex_);
+  if (plans_[ordinal].has_value()) {
+    *sizes = *plans_[ordinal];
+    return true;
+  }
+  bool final = false;
+  if (!device_sizes(ordinal, sizes, &final)) return false;
+  if (final) plans_[ordinal] = *sizes;
+  return true;
+}
+
 bool Runtime::sizes_of(CUdevice device, uint64_t* limit, uint64_t* virtual_size) {
   if (static_cast<unsigned>(device) >= kMaxDevices || refused_[device].load(std::memory_order_acquire)) return false;
   if (const DeviceRuntime* ready = this->device(device)) {
@@ -142,7 +154,7 @@ bool Runtime::sizes_of(CUdevice device, uint64_t* limit, uint64_t* virtual_size)
     return true;
   }
   DeviceSizes sizes;
-  if (!device_sizes(device, &sizes)) return false;
+  if (!plan(device, &sizes)) return false;
   *limit = sizes.limit;
   *virtual_size = sizes.virtual_size;
   return true;

@@ -8,9 +8,11 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 
 #include "base/settings.h"
 #include "memory/unit.h"
+#include "runtime/sizes.h"
 
 namespace loretoken {
 
@@ -64,7 +66,8 @@ class Runtime {
   int device_count() const { return kMaxDevices; }  // ordinals to ask device() for
 
   // What the program's devices are limited to and told, also before they are set up. Bytes; from the settings and what
-  // the card has free now. False: the driver does not say, or the device cannot be served.
+  // the card had free at the first call with a context on it. False: the driver does not say, or the device cannot be
+  // served.
   bool sizes_of(CUdevice device, uint64_t* limit, uint64_t* virtual_size);
 
   Mode mode() const { return mode_.load(std::memory_order_acquire); }
@@ -80,9 +83,12 @@ class Runtime {
  private:
   Runtime();
   DeviceRuntime* set_up(int ordinal, CUcontext context);
+  bool plan(int ordinal, DeviceSizes* sizes);
   void make_everything_raw();
 
-  std::mutex mutex_;  // guards setting up; held across driver calls that do not wait for the GPU's other work
+  std::mutex mutex_;       // guards setting up; held across driver calls that do not wait for the GPU's other work
+  std::mutex plan_mutex_;  // guards plans_
+  std::optional<DeviceSizes> plans_[kMaxDevices];
   std::atomic<DeviceRuntime*> devices_[kMaxDevices] = {};
   std::atomic<bool> refused_[kMaxDevices] = {};  // could not be set up, or was closed: plain CUDA
   std::atomic<Mode> mode_;

@@ -35,13 +35,14 @@ DeviceSizes plan_sizes(uint64_t total, uint64_t free, const Settings& settings) 
   return sizes;
 }
 
-bool device_sizes(CUdevice device, DeviceSizes* sizes) {
+bool device_sizes(CUdevice device, DeviceSizes* sizes, bool* final) {
   size_t total = 0;
   if (driver().cuDeviceTotalMem_v2 == nullptr || driver().cuDeviceTotalMem_v2(&total, device) != CUDA_SUCCESS)
     return false;
   size_t free = total;
   CUdevice current = 0;
-  if (driver().cuCtxGetDevice(&current) == CUDA_SUCCESS && current == device) {
+  *final = driver().cuCtxGetDevice(&current) == CUDA_SUCCESS && current == device;
+  if (*final) {
     size_t visible = 0;
     if (driver().cuMemGetInfo_v2(&free, &visible) != CUDA_SUCCESS) return false;
   }

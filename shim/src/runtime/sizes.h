@@ -19,8 +19,8 @@ struct DeviceSizes {
 // workspaces (3 % of the card, at most 1 GiB). A limit above the card is cut to it, with a warning.
 DeviceSizes plan_sizes(uint64_t total, uint64_t free, const Settings& settings);
 
-// The same for a device. Needs a current context on it for `free`; without one the card's total stands for it.
-// The first answer with a context stays. False: the driver does not answer.
-bool device_sizes(CUdevice device, DeviceSizes* sizes);
+// The same for a device. Without a current context on it (*final = false) the card's total stands for what is free.
+// False: the driver does not answer.
+bool device_sizes(CUdevice device, DeviceSizes* sizes, bool* final);
 
 }  // namespace loretoken
