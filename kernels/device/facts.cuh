@@ -4,7 +4,7 @@
 #ifndef LORETOKEN_DEVICE_FACTS_CUH
 #define LORETOKEN_DEVICE_FACTS_CUH
 
-#include "exponent.cuh"
+#include "planes.cuh"
 
 namespace loretoken {
 
@@ -78,16 +78,26 @@ struct TileFacts {
   uint32_t words[kTiles], patches[kTiles], nonzero[kTiles];
 };
 
-// Looks at the whole block; every thread gets the facts. `kind`: the exponent codec to try, kRaw for none; `table` must
-// be in place after the next barrier. `sum`: this thread's part of the block's checksum.
-template <bool Keep>
-__device__ __forceinline__ BlockFacts examine(const uint8_t* raw, uint32_t bytes, CodecId kind,
-                                              const EncodeTable& table, StreamStore store, TileFacts& tiles,
-                                              ThreadStream& stream, uint64_t& sum) {
+// What packing keeps beside the facts.
+template <CodecId Id>
+struct Kept {
+  StreamStore store;
+  uint64_t* sums;  // each warp's part of the checksum, complete after examine
+  PlanePieces<Id>* planes;
+};
+
+// Looks at the whole block; every thread gets the facts. Id: the exponent codec to try, kRaw for none; `table` must be
+// in place after the next barrier.
+template <bool Keep, CodecId Id>
+__device__ __forceinline__ BlockFacts examine(const uint8_t* raw, uint32_t bytes, const EncodeTable& table,
+                                              Kept<Id> kept, TileFacts& tiles, ThreadStream& stream) {
   uint4 words[8];
   load_words(words, raw, bytes);
   const uint4 pattern = pattern_of(raw, bytes);
-  if (Keep) sum = words_sum(words);
+  if constexpr (Keep) {
+    const uint64_t sum = warp_sum(words_sum(words));
+    if (lane_id() == 0) kept.sums[warp_id()] = sum;
+  }
   uint32_t nonzero = 0, low_bits = 0;
   bool differs = false;
 #pragma unroll
@@ -103,21 +113,19 @@ __device__ __forceinline__ BlockFacts examine(const uint8_t* raw, uint32_t bytes
   BlockFacts facts = {};
   facts.constant = !__syncthreads_or(differs);
   if (facts.constant) return facts;
-  facts.low_halves_zero = kind == CodecId::kExponent32 && !__syncthreads_or((low_bits & 0xFFFF) != 0);
-
+  constexpr uint32_t kUnit = ExponentLayout::unit_bits(Id);
+  if (Id == CodecId::kExponent32) facts.low_halves_zero = !__syncthreads_or((low_bits & 0xFFFF) != 0);
   uint32_t patches = 0;
-  stream.bits = kind == CodecId::kExponent16 ? code_pairs<CodecId::kExponent16, Keep>(words, table, store, patches)
-                : kind == CodecId::kExponentHalf
-                    ? code_pairs<CodecId::kExponentHalf, Keep>(words, table, store, patches)
-                : kind == CodecId::kExponent32 ? code_pairs<CodecId::kExponent32, Keep>(words, table, store, patches)
-                                               : 0;
-  const uint32_t unit = ExponentLayout::unit_bits(kind);
-  stream.units = (stream.bits + unit - 1) / unit;
-  stream.before = warp_exclusive_sum(stream.units);
+  if constexpr (Id != CodecId::kRaw) {
+    stream.bits = code_pairs<Id, Keep>(words, table, kept.store, patches);
+    if constexpr (Keep) make_planes<Id>(words, *kept.planes);
+    stream.units = (stream.bits + kUnit - 1) / kUnit;
+    stream.before = warp_exclusive_sum(stream.units);
+  }
   patches = __reduce_add_sync(~0u, patches);
   nonzero = __reduce_add_sync(~0u, nonzero);
   if (lane_id() == 31) {
-    tiles.words[warp_id()] = ((stream.before + stream.units) * unit + 31) / 32;
+    tiles.words[warp_id()] = ((stream.before + stream.units) * kUnit + 31) / 32;
     tiles.patches[warp_id()] = patches;
     tiles.nonzero[warp_id()] = nonzero;
   }
@@ -162,6 +170,21 @@ __device__ __forceinline__ BlobEntry choose_codec(const BlockFacts& facts, const
 __device__ __forceinline__ void copy_table(EncodeTable& to, const EncodeTable& from) {
   for (uint32_t i = threadIdx.x; i < sizeof(EncodeTable) / 4; i += kBlockThreads)
     reinterpret_cast<uint32_t*>(&to)[i] = __ldg(reinterpret_cast<const uint32_t*>(&from) + i);
+}
+
+// Calls work.template operator()<Id>() for the codec: the kinds share no registers that way.
+template <class Work>
+__device__ __forceinline__ void for_kind(CodecId kind, Work&& work) {
+  switch (kind) {
+    case CodecId::kExponent16:
+      return work.template operator()<CodecId::kExponent16>();
+    case CodecId::kExponentHalf:
+      return work.template operator()<CodecId::kExponentHalf>();
+    case CodecId::kExponent32:
+      return work.template operator()<CodecId::kExponent32>();
+    default:
+      return work.template operator()<CodecId::kRaw>();
+  }
 }
 
 // What codec a job's analysis allows for a block: exponent codecs need a whole one.

@@ -5,106 +5,84 @@
 //
 // Each raw byte is read once and each blob byte written once. Exponent streams are assembled in shared memory;
 // everything leaves as coalesced 16-byte stores except a zero-run's values and patches.
-#include "header.cuh"
 #include "payload.cuh"
 
 namespace loretoken {
-
-// Figures that both kernels leave with the plan.
-__device__ inline void copy_figures(Result& result, const Plan& plan) {
-  result.blob_bytes = plan.header.blob_bytes;
-  result.element_type = plan.header.element_type;
-  for (uint32_t i = 0; i < kCodecCount; ++i) {
-    result.codec_in[i] = plan.codec_in[i];
-    result.codec_out[i] = plan.codec_out[i];
-  }
-}
 
 __device__ __forceinline__ void copy_pieces(uint8_t* to, const void* from, uint32_t bytes) {
   for (uint32_t i = threadIdx.x; i < bytes / 16; i += kBlockThreads)
     store16(to + 16 * i, static_cast<const uint4*>(from)[i]);
 }
 
-// The end of a one-pass pack, by the last CTA's thread 0: the header from the counters.
-__device__ inline void finish_header(Plan& plan, const DeviceJob& job, uint64_t blob_bytes, CodecId kind, bool write) {
-  BlobHeader header = make_header(job.raw_bytes, blob_bytes, kind, kind != CodecId::kRaw);
-  for (uint32_t i = 0; i < kCodecCount; ++i)
-    if (plan.codec_in[i]) header.codec_set |= 1u << i;
-  header.header_checksum = header_sum(header);
-  plan.header = header;
-  if (write) *reinterpret_cast<BlobHeader*>(job.blob) = header;
+// Decides, by one thread, codec and place of the block and whether it may be written.
+template <bool Direct>
+__device__ __forceinline__ void place_block(const BlockFacts& facts, const uint8_t* raw, uint32_t bytes, CodecId kind,
+                                            Plan& plan, const DeviceJob& job, uint32_t block, PackShared& shared) {
+  BlobEntry entry = choose_codec(facts, raw, bytes, kind, plan.allowed);
+  BlobEntry& planned = reinterpret_cast<BlobEntry*>(&plan + 1)[block];
+  bool fits, same = true;
+  if (Direct) {
+    const uint32_t units = payload_units(entry);
+    const auto first = static_cast<uint32_t>(payloads_offset(block_count_of(job.raw_bytes), plan.kind != 0) / 16);
+    if (units) entry.offset = first + atomicAdd(&plan.scratch.cursor, units);
+    fits = 16ull * max(entry.offset + units, first) <= job.blob_capacity;
+    planned = entry;
+  } else {
+    fits = plan.header.blob_bytes <= job.blob_capacity && plan.header.raw_bytes == job.raw_bytes;
+    same = planned.length_and_codec == entry.length_and_codec && planned.params == entry.params;
+    entry.offset = planned.offset;
+  }
+  if (!fits) atomicOr(&plan.scratch.too_small, 1u);
+  if (!same) atomicOr(&plan.scratch.source_changed, 1u);
+  shared.write = fits && same;
+  shared.entry = entry;
 }
 
-template <bool Direct>
-__device__ __forceinline__ void pack_block(const Jobs& jobs, PackShared& shared) {
-  const auto [index, block] = find_block(jobs);
-  const DeviceJob& job = jobs.jobs[index];
+// Four barriers; the place is found (one atomic, or the plan) while the stream is merged.
+template <bool Direct, CodecId Id>
+__device__ __forceinline__ void pack_block(const DeviceJob& job, uint32_t block, PackShared& shared) {
   Plan& plan = *reinterpret_cast<Plan*>(job.plan);
-  auto* blob = reinterpret_cast<uint8_t*>(job.blob);
-  const auto* raw = reinterpret_cast<const uint8_t*>(job.raw) + static_cast<uint64_t>(block) * kBlockBytes;
-  const uint32_t bytes = block_length(job.raw_bytes, block), blocks = block_count_of(job.raw_bytes);
-
-  const auto table_kind = static_cast<CodecId>(plan.kind);
-  const CodecId kind = kind_for(plan, bytes);
-  if (kind != CodecId::kRaw) {
+  // Forgotten so that nothing is hoisted above the choice of the kind, where it would live in every kind's registers.
+  const auto* raw = forget(reinterpret_cast<const uint8_t*>(job.raw) + static_cast<uint64_t>(block) * kBlockBytes);
+  const uint32_t bytes = Id == CodecId::kRaw ? block_length(job.raw_bytes, block) : kBlockBytes;
+  const uint32_t blocks = block_count_of(job.raw_bytes);
+  if (Id != CodecId::kRaw) {
     copy_table(shared.table, plan.encode);
     for (uint32_t i = threadIdx.x; i < (kStreamWords + 8) / 4; i += kBlockThreads)
       reinterpret_cast<uint4*>(shared.stream)[i] = make_uint4(0, 0, 0, 0);
     if (threadIdx.x == 0) shared.patch_count = 0;
   }
   ThreadStream stream = {};
-  uint64_t sum;
-  const BlockFacts facts = examine<true>(
-      raw, bytes, kind, shared.table, {shared.slots, shared.patches, &shared.patch_count}, shared.tiles, stream, sum);
-  if (threadIdx.x == 0) {
-    BlobEntry entry = choose_codec(facts, raw, bytes, kind, plan.allowed);
-    const uint32_t units = payload_units(entry);
-    const auto first = static_cast<uint32_t>(payloads_offset(blocks, table_kind != CodecId::kRaw) / 16);
-    if (Direct) {
-      if (units) entry.offset = first + atomicAdd(&plan.scratch.cursor, units);
-      shared.fits = 16ull * max(entry.offset + units, first) <= job.blob_capacity;
-      shared.same = true;
-    } else {
-      const BlobEntry planned = reinterpret_cast<const BlobEntry*>(&plan + 1)[block];
-      shared.fits = plan.header.blob_bytes <= job.blob_capacity && plan.header.raw_bytes == job.raw_bytes;
-      shared.same = planned.length_and_codec == entry.length_and_codec && planned.params == entry.params;
-      entry.offset = planned.offset;
-    }
-    shared.entry = entry;
-  }
+  PlanePieces<Id> planes = {};
+  const Kept<Id> kept = {{shared.slots, shared.patches, &shared.patch_count}, shared.sums, &planes};
+  const BlockFacts facts = examine<true, Id>(raw, bytes, shared.table, kept, shared.tiles, stream);
+  if (threadIdx.x == 0) place_block<Direct>(facts, raw, bytes, Id, plan, job, block, shared);
+  if (Id != CodecId::kRaw && !facts.constant) merge_stream(stream, ExponentLayout::unit_bits(Id), shared);
   __syncthreads();
-  if (shared.fits && shared.same) {
-    write_payload(raw, bytes, shared.entry, blob + 16ull * shared.entry.offset, stream, shared);
-    if (block == 0) {
-      if (!Direct) copy_pieces(blob, &plan.header, sizeof(BlobHeader));
-      if (Direct ? table_kind != CodecId::kRaw : plan.header.table_count != 0)
-        copy_pieces(blob + tables_offset(blocks), &plan.table, sizeof(CodeTable));
-    }
-  }
+  if (!shared.write) return;
 
-  const BlockVerdict verdict = block_verdict(sum, false);
-  if (threadIdx.x != 0) return;
+  auto* blob = reinterpret_cast<uint8_t*>(job.blob);
   const BlobEntry entry = shared.entry;
-  if (shared.fits) {
-    reinterpret_cast<BlobEntry*>(blob + sizeof(BlobHeader))[block] = entry;
-    reinterpret_cast<uint64_t*>(blob + checksums_offset(blocks))[block] = verdict.sum;
-  } else {
-    atomicOr(&plan.scratch.too_small, 1u);
+  write_payload<Id>(raw, bytes, entry, blob + 16ull * entry.offset, planes, stream, shared);
+  if (block == 0) {
+    if (!Direct) copy_pieces(blob, &plan.header, sizeof(BlobHeader));
+    if (Direct ? plan.kind != 0 : plan.header.table_count != 0)
+      copy_pieces(blob + tables_offset(blocks), &plan.table, sizeof(CodeTable));
   }
-  if (!shared.same) atomicOr(&plan.scratch.source_changed, 1u);
-  if (Direct) {
-    const uint32_t codec = static_cast<uint32_t>(entry_codec(entry));
-    atomicAdd(&plan.codec_in[codec], static_cast<unsigned long long>(bytes));
-    atomicAdd(&plan.codec_out[codec], static_cast<unsigned long long>(entry_length(entry)));
-  }
-  if (!last_block_of(plan.scratch, blocks, Direct || !shared.fits || !shared.same)) return;
-  const uint32_t cursor = atomicExch(&plan.scratch.cursor, 0u);
-  Result result = take_counters(plan.scratch);
-  if (Direct)
-    finish_header(plan, job, payloads_offset(blocks, table_kind != CodecId::kRaw) + 16ull * cursor, table_kind,
-                  result.status == Status::kOk);
-  copy_figures(result, plan);
-  if (job.result) publish(reinterpret_cast<Result*>(job.result), result);
+  if (threadIdx.x != 0) return;
+  uint64_t sum = 0;
+  for (uint32_t tile = 0; tile < kTiles; ++tile) sum += shared.sums[tile];
+  reinterpret_cast<BlobEntry*>(blob + sizeof(BlobHeader))[block] = entry;
+  reinterpret_cast<uint64_t*>(blob + checksums_offset(blocks))[block] = sum;
+}
+
+template <bool Direct>
+__device__ __forceinline__ void pack(const Jobs& jobs, PackShared& shared) {
+  const auto place = find_block(jobs);
+  const DeviceJob& job = jobs.jobs[place.job];
+  const uint32_t block = place.block;
+  const CodecId kind = kind_for(*reinterpret_cast<const Plan*>(job.plan), block_length(job.raw_bytes, block));
+  for_kind(kind, [&]<CodecId Id>() { pack_block<Direct, Id>(job, block, shared); });
 }
 
 }  // namespace loretoken
@@ -114,10 +92,10 @@ using namespace loretoken;
 // Dynamic shared memory of both: kPackSharedBytes.
 LT_KERNEL_BOUNDS(lt_pack, kBlockThreads, 2, LT_PARAM(Jobs) jobs) {
   LT_DYNAMIC_SHARED(PackShared, shared);
-  pack_block<false>(jobs, *shared);
+  pack<false>(jobs, *shared);
 }
 
 LT_KERNEL_BOUNDS(lt_pack_direct, kBlockThreads, 2, LT_PARAM(Jobs) jobs) {
   LT_DYNAMIC_SHARED(PackShared, shared);
-  pack_block<true>(jobs, *shared);
+  pack<true>(jobs, *shared);
 }

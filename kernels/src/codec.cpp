@@ -28,7 +28,7 @@ Jobs collect(std::span<const Job> jobs, CodecMask allowed, uint32_t& blocks) {
 }  // namespace
 
 struct Codec::Functions {
-  CUfunction sample, tables, analyse, layout, pack, pack_direct, verify, unpack, unchanged, scan;
+  CUfunction sample, tables, analyse, layout, finish, pack, pack_direct, verify, unpack, unchanged, scan;
 };
 
 Codec::Codec(const DriverApi& api) : api_(api), functions_(std::make_unique<Functions>()) {}
@@ -45,10 +45,10 @@ Codec::Loaded Codec::load(const DriverApi& api, const void* image) {
   const struct {
     CUfunction* function;
     const char* name;
-  } wanted[] = {{&f.sample, "lt_sample"},      {&f.tables, "lt_tables"}, {&f.analyse, "lt_analyse"},
-                {&f.layout, "lt_layout"},      {&f.pack, "lt_pack"},     {&f.verify, "lt_verify"},
-                {&f.unpack, "lt_unpack"},      {&f.scan, "lt_scan"},     {&f.pack_direct, "lt_pack_direct"},
-                {&f.unchanged, "lt_unchanged"}};
+  } wanted[] = {{&f.sample, "lt_sample"},           {&f.tables, "lt_tables"},      {&f.analyse, "lt_analyse"},
+                {&f.layout, "lt_layout"},           {&f.finish, "lt_finish"},      {&f.pack, "lt_pack"},
+                {&f.verify, "lt_verify"},           {&f.unpack, "lt_unpack"},      {&f.scan, "lt_scan"},
+                {&f.pack_direct, "lt_pack_direct"}, {&f.unchanged, "lt_unchanged"}};
   for (const auto& [function, name] : wanted)
     if (const CUresult error = api.cuModuleGetFunction(function, codec->module_, name); error != CUDA_SUCCESS)
       return {nullptr, error, name};
@@ -71,15 +71,22 @@ CUresult Codec::launch(CUstream stream, CUfunction function, uint32_t grid_x, ui
                              nullptr);
 }
 
-CUresult Codec::launch_blocks(CUstream stream, std::span<const Job> jobs, CUfunction function,
-                              uint32_t shared_bytes) const {
-  for (; !jobs.empty(); jobs = jobs.subspan(std::min<std::size_t>(jobs.size(), kJobsPerLaunch))) {
+CUresult Codec::launch_finish(CUstream stream, void* jobs, uint32_t count, uint32_t direct) const {
+  void* params[] = {jobs, &direct};
+  return api_.cuLaunchKernel(functions_->finish, count, 1, 1, kLayoutThreads, 1, 1, 0, stream, params, nullptr);
+}
+
+template <class Launch>
+CUresult Codec::for_each_batch(std::span<const Job> jobs, CodecMask allowed, Launch&& launch) {
+  CUresult error = CUDA_SUCCESS;
+  while (!jobs.empty() && error == CUDA_SUCCESS) {
+    const auto part = jobs.first(std::min<std::size_t>(jobs.size(), kJobsPerLaunch));
+    jobs = jobs.subspan(part.size());
     uint32_t blocks = 0;
-    Jobs params = collect(jobs.first(std::min<std::size_t>(jobs.size(), kJobsPerLaunch)), 0, blocks);
-    const CUresult error = launch(stream, function, blocks, 1, kBlockThreads, shared_bytes, &params);
-    if (error != CUDA_SUCCESS) return error;
+    Jobs params = collect(part, allowed, blocks);
+    error = launch(params, blocks);
   }
-  return CUDA_SUCCESS;
+  return error;
 }
 
 // Sample and tables. Without a codec that has tables the sample is not needed, but the plan must still say so.
@@ -92,40 +99,46 @@ CUresult Codec::launch_tables(CUstream stream, CodecMask allowed, void* params, 
 }
 
 CUresult Codec::analyse(CUstream stream, std::span<const Job> jobs, CodecMask allowed) const {
-  for (; !jobs.empty(); jobs = jobs.subspan(std::min<std::size_t>(jobs.size(), kJobsPerLaunch))) {
-    uint32_t blocks = 0;
-    Jobs params = collect(jobs.first(std::min<std::size_t>(jobs.size(), kJobsPerLaunch)), allowed, blocks);
-    CUresult error = launch_tables(stream, allowed, &params, params.count);
-    if (error == CUDA_SUCCESS) error = launch(stream, functions_->analyse, blocks, 1, kBlockThreads, 0, &params);
-    if (error == CUDA_SUCCESS) error = launch(stream, functions_->layout, params.count, 1, kLayoutThreads, 0, &params);
-    if (error != CUDA_SUCCESS) return error;
-  }
-  return CUDA_SUCCESS;
-}
-
-CUresult Codec::pack_direct(CUstream stream, std::span<const Job> jobs, CodecMask allowed) const {
-  for (; !jobs.empty(); jobs = jobs.subspan(std::min<std::size_t>(jobs.size(), kJobsPerLaunch))) {
-    uint32_t blocks = 0;
-    Jobs params = collect(jobs.first(std::min<std::size_t>(jobs.size(), kJobsPerLaunch)), allowed, blocks);
-    CUresult error = launch_tables(stream, allowed, &params, params.count);
-    if (error == CUDA_SUCCESS)
-      error = launch(stream, functions_->pack_direct, blocks, 1, kBlockThreads, kPackSharedBytes, &params);
-    if (error != CUDA_SUCCESS) return error;
-  }
-  return CUDA_SUCCESS;
+  return for_each_batch(jobs, allowed, [&](Jobs& batch, uint32_t blocks) {
+    CUresult error = launch_tables(stream, allowed, &batch, batch.count);
+    if (error == CUDA_SUCCESS) error = launch(stream, functions_->analyse, blocks, 1, kBlockThreads, 0, &batch);
+    return error == CUDA_SUCCESS ? launch(stream, functions_->layout, batch.count, 1, kLayoutThreads, 0, &batch)
+                                 : error;
+  });
 }
 
 CUresult Codec::pack(CUstream stream, std::span<const Job> jobs) const {
-  return launch_blocks(stream, jobs, functions_->pack, kPackSharedBytes);
+  return for_each_batch(jobs, 0, [&](Jobs& batch, uint32_t blocks) {
+    const CUresult error = launch(stream, functions_->pack, blocks, 1, kBlockThreads, kPackSharedBytes, &batch);
+    return error == CUDA_SUCCESS ? launch_finish(stream, &batch, batch.count, 0) : error;
+  });
 }
+
+CUresult Codec::pack_direct(CUstream stream, std::span<const Job> jobs, CodecMask allowed) const {
+  return for_each_batch(jobs, allowed, [&](Jobs& batch, uint32_t blocks) {
+    CUresult error = launch_tables(stream, allowed, &batch, batch.count);
+    if (error == CUDA_SUCCESS)
+      error = launch(stream, functions_->pack_direct, blocks, 1, kBlockThreads, kPackSharedBytes, &batch);
+    return error == CUDA_SUCCESS ? launch_finish(stream, &batch, batch.count, 1) : error;
+  });
+}
+
 CUresult Codec::verify(CUstream stream, std::span<const Job> jobs) const {
-  return launch_blocks(stream, jobs, functions_->verify, kVerifySharedBytes);
+  return for_each_batch(jobs, 0, [&](Jobs& batch, uint32_t blocks) {
+    return launch(stream, functions_->verify, blocks, 1, kBlockThreads, kVerifySharedBytes, &batch);
+  });
 }
+
 CUresult Codec::unpack(CUstream stream, std::span<const Job> jobs) const {
-  return launch_blocks(stream, jobs, functions_->unpack, 0);
+  return for_each_batch(jobs, 0, [&](Jobs& batch, uint32_t blocks) {
+    return launch(stream, functions_->unpack, blocks, 1, kBlockThreads, 0, &batch);
+  });
 }
+
 CUresult Codec::unchanged(CUstream stream, std::span<const Job> jobs) const {
-  return launch_blocks(stream, jobs, functions_->unchanged, 0);
+  return for_each_batch(jobs, 0, [&](Jobs& batch, uint32_t blocks) {
+    return launch(stream, functions_->unchanged, blocks, 1, kBlockThreads, 0, &batch);
+  });
 }
 
 CUresult Codec::scan(CUstream stream, const ScanJob& job) const {

@@ -98,6 +98,10 @@ class Codec {
 
   static uint64_t plan_bytes(uint64_t raw_bytes);
   static uint64_t max_blob_bytes(uint64_t raw_bytes) { return loretoken::max_blob_bytes(raw_bytes); }
+  // Room that always suffices for pack_direct, which keeps a place for a code table.
+  static uint64_t max_direct_bytes(uint64_t raw_bytes) {
+    return align_payload(max_blob_bytes(raw_bytes) + sizeof(CodeTable));
+  }
   static uint64_t scan_table_bytes(uint32_t slots) { return sizeof(ScanTableHeader) + 8ull * slots; }
 
  private:
@@ -105,8 +109,10 @@ class Codec {
   explicit Codec(const DriverApi& api);
   CUresult launch(CUstream stream, CUfunction function, uint32_t grid_x, uint32_t grid_y, uint32_t threads,
                   uint32_t shared_bytes, void* params) const;
-  CUresult launch_blocks(CUstream stream, std::span<const Job> jobs, CUfunction function, uint32_t shared_bytes) const;
   CUresult launch_tables(CUstream stream, CodecMask allowed, void* params, uint32_t count) const;
+  CUresult launch_finish(CUstream stream, void* jobs, uint32_t count, uint32_t direct) const;
+  template <class Launch>
+  static CUresult for_each_batch(std::span<const Job> jobs, CodecMask allowed, Launch&& launch);
 
   DriverApi api_;
   CUmodule module_ = nullptr;
