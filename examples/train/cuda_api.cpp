@@ -23,10 +23,18 @@ CUresult load(CUmodule* module, const std::vector<char>& image) {
   return function(module, image.data());
 }
 
+// Also in the middle of a failure: a driver without cuGetErrorName gives the number.
 std::string text_of(CUresult result) {
-  static const auto name_of = reinterpret_cast<decltype(&cuGetErrorName)>(driver_symbol("cuGetErrorName"));
+  using NameOf = decltype(&cuGetErrorName);
+  static const auto name_of = []() -> NameOf {
+    try {
+      return reinterpret_cast<NameOf>(driver_symbol("cuGetErrorName"));
+    } catch (const Error&) {
+      return nullptr;
+    }
+  }();
   const char* name = nullptr;
-  name_of(result, &name);
+  if (name_of) name_of(result, &name);
   return name ? name : "CUresult " + std::to_string(static_cast<int>(result));
 }
 
