@@ -94,6 +94,19 @@ TEST(Doors, ADriverLoadedLocallyIsFound) {
   expect_good({"local"});
 }
 
+TEST(Doors, AFunctionNewerThanTheLibraryIsPassedOnAndStopsPacking) {
+  std::vector<std::string> environment = with_shim();
+  for (std::string& setting : environment) {
+    if (setting.starts_with("LD_LIBRARY_PATH=")) setting = "LD_LIBRARY_PATH=" + folder_of(LORETOKEN_NEWER_DRIVER);
+  }
+  const Outcome outcome = run({LORETOKEN_PROBE, "newer"}, environment);
+  EXPECT_EQ(outcome.status, 0) << outcome.output;
+  const std::string warning = "cuMemFree for CUDA 20.0 is newer than this libloretoken.so";
+  const size_t first = outcome.output.find(warning);
+  EXPECT_NE(first, std::string::npos) << outcome.output;
+  EXPECT_EQ(outcome.output.find(warning, first + 1), std::string::npos) << outcome.output;
+}
+
 TEST(Calls, MemGetInfoWithNullPasses) {
   expect_good({"null_info"});
 }

@@ -273,6 +273,19 @@ int context_reset() {
   return 0;
 }
 
+// On the small driver of newer_driver.cpp.
+int newer() {
+  EXPECT(start());
+  void* function = address_of("cuMemFree", 20000, 0);
+  EXPECT(is_hook(function));
+  EXPECT(address_of("cuMemFree", 20000, 0) == function);
+  const auto call =
+      reinterpret_cast<double (*)(long, long, long, long, long, long, long, long, double, double)>(function);
+  EXPECT(call(1, 2, 3, 4, 5, 6, 7, 8, 1.5, 2.0) == 3.0);
+  EXPECT(call(1, 2, 3, 4, 5, 6, 7, 8, 2.5, 2.0) == 5.0);
+  return 0;
+}
+
 int selftest() {
   const auto test = reinterpret_cast<const char* (*)()>(dlsym(RTLD_DEFAULT, "loretoken_selftest"));
   EXPECT(test != nullptr);
@@ -296,6 +309,7 @@ int main(int count, char** arguments) {
                                                      {"local", local},
                                                      {"enlarged", enlarged},
                                                      {"context_reset", context_reset},
+                                                     {"newer", newer},
                                                      {"selftest", selftest}};
   if (count < 2) return 99;
   const std::string name = arguments[1];

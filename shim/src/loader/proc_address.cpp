@@ -1,27 +1,12 @@
 // The second door: cuGetProcAddress. Flags and version arguments are the driver's to interpret; its answer is replaced
 // by identity, so that per-thread variants and versions meet their own hooks.
-#include <atomic>
-#include <cstring>
-
-#include "base/log.h"
 #include "hooks/hooks.h"
 #include "loader/lookup.h"
+#include "loader/unknown.h"
 #include "runtime/runtime.h"
 
 namespace loretoken {
 namespace {
-
-// A version of a hooked function that the table does not know: the program gets it, and nothing is packed any more.
-void met_unknown(const char* symbol, int version) {
-  static std::atomic<bool> said{false};
-  if (said.exchange(true, std::memory_order_relaxed)) return;
-  log_warn(
-      "the driver offers %s for CUDA %d.%d, which is newer than this libloretoken.so; nothing is packed from here on",
-      symbol, version / 1000, version % 1000 / 10);
-  char cause[64];
-  snprintf(cause, sizeof cause, "unknown entry point %s", symbol);
-  Runtime::forbid_packing(cause);
-}
 
 void replace(const char* symbol, void** function, int version) {
   if (symbol == nullptr || function == nullptr || *function == nullptr) return;
@@ -29,7 +14,12 @@ void replace(const char* symbol, void** function, int version) {
   if (found.hook != nullptr) {
     *function = found.hook;
   } else if (!found.known && loader::is_hooked_base(symbol)) {
-    met_unknown(symbol, version);
+    // A version of a hooked function that the table does not know.
+    if (void* gate = loader::gate_for(*function, symbol, version)) {
+      *function = gate;
+    } else {
+      Runtime::forbid_packing("unknown entry points");
+    }
   }
 }
 
