@@ -4,6 +4,7 @@
 #include <cstring>
 #include <numeric>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "host_object.h"
@@ -58,6 +59,21 @@ TEST_F(HostLayer, HalvesOfAWarpDivergeAndMeet) {
   object_.launch("test_divergent", {1, 1, 1}, {32, 1, 1}, 0, out.data());
   for (uint32_t lane = 0; lane < 16; ++lane) EXPECT_EQ(out[lane], (lane ^ 1) + 0xAAAAu + 31);
   for (uint32_t lane = 16; lane < 32; ++lane) EXPECT_EQ(out[lane], 4u + 31);
+}
+
+// Shared memory and fibers belong to the calling thread, so launches of several streams do not meet.
+TEST_F(HostLayer, ThreadsLaunchAtTheSameTime) {
+  auto work = [&](uint32_t seed) {
+    std::vector<uint32_t> in(512 * 8, seed);
+    std::vector<uint64_t> out(8);
+    for (int i = 0; i < 50; ++i) {
+      object_.launch("test_block_sum", {8, 1, 1}, {512, 1, 1}, 0, uint8_t{0}, in.data(), out.data());
+      for (uint64_t sum : out) EXPECT_EQ(sum, 512ull * seed);
+    }
+  };
+  std::thread other(work, 3);
+  work(5);
+  other.join();
 }
 
 TEST_F(HostLayer, DynamicSharedMemory) {
