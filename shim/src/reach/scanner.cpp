@@ -78,7 +78,7 @@ uint32_t Scanner::take() {
 void Scanner::queue(ScanRequest request, StreamSlot& slot) {
   uint32_t index = kSlots;
   const uint64_t until = now_ns() + kPatienceNs;
-  while (ready()) {
+  while (ready() && !rt_.closed.load(std::memory_order_acquire)) {
     {
       std::lock_guard lock(mutex_);
       index = take();
@@ -180,6 +180,12 @@ void Scanner::poll() {
     for (uint32_t i = 0; i < kSlots; ++i) {
       Slot& slot = slots_[i];
       if (!slot.busy || !slot.queued) continue;
+      if (rt_.closed.load(std::memory_order_acquire)) {  // lists and events went with the context
+        finished.push_back({slot.order, std::move(slot.request), {}, true});
+        slot.busy = false;
+        busy_.fetch_sub(1, std::memory_order_relaxed);
+        continue;
+      }
       auto* header = reinterpret_cast<ScanList*>(list(i));
       const std::atomic_ref<uint32_t> done(header->done);
       bool arrived = done.load(std::memory_order_acquire) != 0;

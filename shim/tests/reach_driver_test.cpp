@@ -1,0 +1,242 @@
+// Hooks on the simulator under LORETOKEN_CHECK=strict: what is outside a reach set is unmapped, so that a missed
+// pointer faults. Each test runs in a process of its own.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "hooks/hooks.h"
+#include "memory/page_table.h"
+#include "reach/core.h"
+#include "report/counters.h"
+#include "runtime/runtime.h"
+
+namespace loretoken {
+namespace {
+
+constexpr size_t kBytes = size_t{4} << 20;
+
+class ReachDriver : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    setenv("LORETOKEN_CHECK", "strict", 1);
+    setenv("LORETOKEN_KERNELS", LORETOKEN_SIM_KERNELS, 1);
+    setenv("LORETOKEN_SIM_DEVICES", "1GiB", 1);
+    ASSERT_TRUE(load_driver(LORETOKEN_SIM_DRIVER));
+    ASSERT_EQ(driver().cuInit(0), CUDA_SUCCESS);
+    CUcontext context = nullptr;
+    ASSERT_EQ(driver().cuDevicePrimaryCtxRetain(&context, 0), CUDA_SUCCESS);
+    ASSERT_EQ(driver().cuCtxSetCurrent(context), CUDA_SUCCESS);
+    ASSERT_EQ(driver().cuModuleLoad(&module_, REACH_TEST_KERNELS), CUDA_SUCCESS);
+    ASSERT_EQ(driver().cuStreamCreate(&stream_, CU_STREAM_NON_BLOCKING), CUDA_SUCCESS);
+  }
+
+  CUfunction function(const char* name) {
+    CUfunction found = nullptr;
+    EXPECT_EQ(driver().cuModuleGetFunction(&found, module_, name), CUDA_SUCCESS) << name;
+    return found;
+  }
+
+  CUdeviceptr allocate(size_t bytes = kBytes) {
+    CUdeviceptr at = 0;
+    EXPECT_EQ(hooks::cuMemAlloc_v2(&at, bytes), CUDA_SUCCESS);
+    EXPECT_TRUE(window().contains(at)) << "not served by the shim";
+    EXPECT_EQ(hooks::cuMemsetD8_v2(at, 0, bytes, false), CUDA_SUCCESS);
+    return at;
+  }
+
+  template <class... A>
+  void launch(const char* name, A... arguments) {
+    void* params[] = {&arguments...};
+    EXPECT_EQ(hooks::cuLaunchKernel(function(name), 1, 1, 1, 1, 1, 1, 0, stream_, params, nullptr, false), CUDA_SUCCESS)
+        << name;
+  }
+
+  // The first word at an address, once all is done: no fault happened.
+  uint64_t first_word(CUdeviceptr at) {
+    EXPECT_EQ(driver().cuStreamSynchronize(stream_), CUDA_SUCCESS) << "a kernel touched what it was not known to reach";
+    uint64_t value = 0;
+    EXPECT_EQ(hooks::cuMemcpyDtoH_v2(&value, at, sizeof(value), false), CUDA_SUCCESS);
+    return value;
+  }
+
+  CUmodule module_ = nullptr;
+  CUstream stream_ = nullptr;
+};
+
+TEST_F(ReachDriver, StrictCheckFaultsOnWhatIsNotReached) {
+  const CUdeviceptr hidden = allocate();
+  const CUdeviceptr other = allocate();
+  const CUdeviceptr disguised = ~hidden;
+  launch("reach_write", other, disguised);
+  EXPECT_EQ(first_word(other), disguised);
+  std::vector<uint64_t> host = {0};
+  EXPECT_EQ(driver().cuMemcpyDtoH_v2(host.data(), hidden, 8), CUDA_ERROR_ILLEGAL_ADDRESS)
+      << "the allocation stays mapped: this test suite would see nothing";
+}
+
+TEST_F(ReachDriver, Parameters) {
+  const CUdeviceptr target = allocate();
+  allocate();
+  launch("reach_write", target, uint64_t{7});
+  EXPECT_EQ(first_word(target), 7U);
+}
+
+TEST_F(ReachDriver, StructParameters) {
+  struct {
+    uint32_t count, between;
+    CUdeviceptr target;
+    uint64_t value;
+  } packet = {1, 2, allocate(), 8};
+  launch("reach_packet", packet);
+  EXPECT_EQ(first_word(packet.target), 8U);
+}
+
+TEST_F(ReachDriver, ExtraParameters) {
+  struct {
+    CUdeviceptr target;
+    uint64_t value;
+  } buffer = {allocate(), 9};
+  size_t bytes = sizeof(buffer);
+  void* extra[] = {CU_LAUNCH_PARAM_BUFFER_POINTER, &buffer, CU_LAUNCH_PARAM_BUFFER_SIZE, &bytes, CU_LAUNCH_PARAM_END};
+  EXPECT_EQ(hooks::cuLaunchKernel(function("reach_write"), 1, 1, 1, 1, 1, 1, 0, stream_, nullptr, extra, false),
+            CUDA_SUCCESS);
+  EXPECT_EQ(first_word(buffer.target), 9U);
+}
+
+TEST_F(ReachDriver, PointersThatAKernelStored) {
+  const CUdeviceptr holder = allocate();
+  const CUdeviceptr target = allocate();
+  launch("reach_store", holder, uint32_t{1000}, target);
+  launch("reach_through", holder, uint32_t{1000}, uint64_t{11});
+  EXPECT_EQ(first_word(target), 11U);
+}
+
+TEST_F(ReachDriver, PointersThatAKernelStoresLaterToo) {
+  const CUdeviceptr holder = allocate();
+  for (uint32_t i = 0; i < 20; ++i) {
+    const CUdeviceptr target = allocate();
+    launch("reach_store", holder, i * 100, target);
+    launch("reach_through", holder, i * 100, uint64_t{i + 1});
+    EXPECT_EQ(first_word(target), i + 1U);
+  }
+}
+
+TEST_F(ReachDriver, PointersCopiedFromTheHost) {
+  const CUdeviceptr holder = allocate();
+  const CUdeviceptr target = allocate();
+  EXPECT_EQ(hooks::cuMemcpyHtoD_v2(holder + 24, &target, sizeof(target), false), CUDA_SUCCESS);
+  launch("reach_through", holder, uint32_t{3}, uint64_t{12});
+  EXPECT_EQ(first_word(target), 12U);
+}
+
+TEST_F(ReachDriver, PointersInALargeCopyFromTheHost) {
+  const CUdeviceptr holder = allocate();
+  const CUdeviceptr target = allocate();
+  std::vector<uint64_t> host(kBytes / 8, 3);
+  host[400000] = target;
+  EXPECT_EQ(hooks::cuMemcpyHtoDAsync_v2(holder, host.data(), kBytes, stream_, false), CUDA_SUCCESS);
+  launch("reach_through", holder, uint32_t{400000}, uint64_t{13});
+  EXPECT_EQ(first_word(target), 13U);
+}
+
+TEST_F(ReachDriver, PointersToPointers) {
+  const CUdeviceptr outer = allocate();
+  const CUdeviceptr inner = allocate();
+  const CUdeviceptr target = allocate();
+  launch("reach_store", inner, uint32_t{0}, target);
+  launch("reach_store", outer, uint32_t{0}, inner);
+  launch("reach_through_two", outer, uint64_t{14});
+  EXPECT_EQ(first_word(target), 14U);
+}
+
+TEST_F(ReachDriver, PointersInPinnedHostMemory) {
+  const CUdeviceptr target = allocate();
+  void* pinned = nullptr;
+  ASSERT_EQ(hooks::cuMemHostAlloc(&pinned, 4096, CU_MEMHOSTALLOC_DEVICEMAP), CUDA_SUCCESS);
+  static_cast<CUdeviceptr*>(pinned)[5] = target;
+  launch("reach_through", pinned, uint32_t{5}, uint64_t{15});
+  EXPECT_EQ(first_word(target), 15U);
+  EXPECT_EQ(hooks::cuMemFreeHost(pinned), CUDA_SUCCESS);
+}
+
+TEST_F(ReachDriver, PointersCopiedOnTheDevice) {
+  const CUdeviceptr first = allocate();
+  const CUdeviceptr second = allocate();
+  const CUdeviceptr target = allocate();
+  EXPECT_EQ(hooks::cuMemcpyHtoD_v2(first, &target, sizeof(target), false), CUDA_SUCCESS);
+  EXPECT_EQ(hooks::cuMemcpyDtoDAsync_v2(second, first, 64, stream_, false), CUDA_SUCCESS);
+  launch("reach_through", second, uint32_t{0}, uint64_t{16});
+  EXPECT_EQ(first_word(target), 16U);
+}
+
+TEST_F(ReachDriver, PointersCopiedByAKernelThatCopiedOtherThingsBefore) {
+  const CUdeviceptr plain = allocate();
+  const CUdeviceptr first = allocate();
+  const CUdeviceptr second = allocate();
+  const CUdeviceptr target = allocate();
+  for (int i = 0; i < 10; ++i) launch("reach_copy", second, plain, uint32_t{8});
+  EXPECT_EQ(hooks::cuMemcpyHtoD_v2(first, &target, sizeof(target), false), CUDA_SUCCESS);
+  launch("reach_copy", second, first, uint32_t{8});
+  launch("reach_through", second, uint32_t{0}, uint64_t{17});
+  EXPECT_EQ(first_word(target), 17U);
+}
+
+TEST_F(ReachDriver, PointersInModuleGlobalsPinTheirTargets) {
+  const CUdeviceptr target = allocate();
+  CUdeviceptr global = 0;
+  size_t bytes = 0;
+  ASSERT_EQ(driver().cuModuleGetGlobal_v2(&global, &bytes, module_, "reach_global"), CUDA_SUCCESS);
+  EXPECT_EQ(hooks::cuMemcpyHtoD_v2(global, &target, sizeof(target), false), CUDA_SUCCESS);
+  EXPECT_NE(unit_at(target)->pins & (1u << static_cast<int>(Pin::kPointerStored)), 0U);
+  launch("reach_by_global", uint64_t{18});
+  EXPECT_EQ(first_word(target), 18U);
+}
+
+TEST_F(ReachDriver, AFreedHoldersAddressHoldsNothingForTheNextOwner) {
+  const CUdeviceptr holder = allocate();
+  const CUdeviceptr target = allocate();
+  EXPECT_EQ(hooks::cuMemcpyHtoD_v2(holder, &target, sizeof(target), false), CUDA_SUCCESS);
+  EXPECT_NE(unit_at(holder)->flags & kFlagHoldsEdges, 0);
+  Unit* unit = unit_at(holder);
+  EXPECT_EQ(hooks::cuMemFree_v2(holder), CUDA_SUCCESS);
+  EXPECT_EQ(unit->flags & kFlagHoldsEdges, 0);
+}
+
+TEST_F(ReachDriver, GraphsReachTheUnionOfTheirNodes) {
+  const CUdeviceptr holder = allocate();
+  const CUdeviceptr target = allocate();
+  const CUdeviceptr other = allocate();
+  ASSERT_EQ(hooks::cuStreamBeginCapture_v2(stream_, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL, false), CUDA_SUCCESS);
+  launch("reach_through", holder, uint32_t{0}, uint64_t{19});
+  launch("reach_write", other, uint64_t{20});
+  CUgraph graph = nullptr;
+  ASSERT_EQ(hooks::cuStreamEndCapture(stream_, &graph, false), CUDA_SUCCESS);
+  CUgraphExec exec = nullptr;
+  ASSERT_EQ(hooks::cuGraphInstantiateWithFlags(&exec, graph, 0), CUDA_SUCCESS);
+  EXPECT_EQ(hooks::cuMemcpyHtoD_v2(holder, &target, sizeof(target), false), CUDA_SUCCESS);
+  EXPECT_EQ(hooks::cuGraphLaunch(exec, stream_, false), CUDA_SUCCESS);
+  EXPECT_EQ(first_word(target), 19U);
+  EXPECT_EQ(first_word(other), 20U);
+  EXPECT_EQ(hooks::cuGraphExecDestroy(exec), CUDA_SUCCESS);
+}
+
+TEST_F(ReachDriver, KernelsAreClassed) {
+  const CUdeviceptr holder = allocate();
+  const CUdeviceptr target = allocate();
+  for (int i = 0; i < 4; ++i) {
+    launch("reach_store", holder, uint32_t{0}, target);
+    launch("reach_write", target, uint64_t{1});
+  }
+  EXPECT_EQ(first_word(target), 1U);
+  reach_core().poll();
+  FunctionTable& functions = reach_core().functions;
+  EXPECT_EQ(functions.find(function("reach_store")).type, FunctionClass::kStorer);
+  EXPECT_EQ(functions.find(function("reach_write")).type, FunctionClass::kPlain);
+  EXPECT_EQ(counters(0).pointer_kernels.load(), 1U);
+  EXPECT_EQ(counters(0).edges_live.load(), 1U);
+}
+
+}  // namespace
+}  // namespace loretoken
