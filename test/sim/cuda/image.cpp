@@ -62,6 +62,7 @@ bool write_all(int fd, const char* data, size_t size) {
 
 Image::~Image() {
   dlclose(handle_);
+  close(file_);
 }
 
 std::shared_ptr<Image> open_image(const void* data, CUresult& error) {
@@ -72,19 +73,19 @@ std::shared_ptr<Image> open_image(const void* data, CUresult& error) {
   if (fd < 0) return nullptr;
   void* handle = nullptr;
   if (write_all(fd, static_cast<const char*>(data), elf_size(static_cast<const unsigned char*>(data)))) {
-    // The loader knows files by device and inode: a new memfd is a new library.
+    // The loader takes a name that it has met for the library that it knows by it, before it looks at the file: the
+    // descriptor stays open while the library is loaded, so that no other gets its number and with it its name.
     const std::string path = "/proc/self/fd/" + std::to_string(fd);
     handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   }
-  close(fd);
-  if (!handle) return nullptr;
-  auto* table = static_cast<const LtHostModule*>(dlsym(handle, "lt_host_module"));
+  auto* table = handle ? static_cast<const LtHostModule*>(dlsym(handle, "lt_host_module")) : nullptr;
   if (!table || table->abi_version != 1) {
-    dlclose(handle);
+    if (handle) dlclose(handle);
+    close(fd);
     return nullptr;
   }
   error = CUDA_SUCCESS;
-  return std::make_shared<Image>(handle, table);
+  return std::make_shared<Image>(handle, fd, table);
 }
 
 std::shared_ptr<Image> open_file(const char* path, CUresult& error) {

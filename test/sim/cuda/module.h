@@ -13,12 +13,15 @@ namespace loretoken::sim {
 // One loaded copy of an image; closed with its last owner.
 class Image {
  public:
-  Image(void* handle, const LtHostModule* table) : handle_(handle), table_(table) {}
+  // `file`: the descriptor that it was opened by; closed with it.
+  Image(void* handle, int file, const LtHostModule* table) : handle_(handle), file_(file), table_(table) {}
+  Image(const Image&) = delete;
   ~Image();
   const LtHostModule& table() const { return *table_; }
 
  private:
   void* handle_;
+  int file_;
   const LtHostModule* table_;
 };
 
