@@ -16,6 +16,8 @@ constexpr uint32_t kOverrun = 24;
 constexpr uint32_t kTileBuffer = (4 + kTileWordsMax + 4 + kOverrun + 3) / 4 * 4;
 
 struct DecodeShared {
+  alignas(16) BlobHeader header;  // for the final judgement, fetched while the block is decoded
+  uint64_t expected_sum;
   alignas(16) uint32_t lookup[1u << kCodeBits];
   alignas(16) uint32_t stream[kTiles][kTileBuffer];
 };
@@ -29,6 +31,16 @@ __device__ __forceinline__ void copy16_async(void* shared, const void* global) {
       : "memory");
 #else
   *static_cast<uint4*>(shared) = *static_cast<const uint4*>(global);
+#endif
+}
+__device__ __forceinline__ void copy8_async(void* shared, const void* global) {
+#if defined(__CUDA_ARCH__)
+  asm volatile(
+      "cp.async.ca.shared.global [%0], [%1], 8;" ::"r"(static_cast<uint32_t>(__cvta_generic_to_shared(shared))),
+      "l"(global)
+      : "memory");
+#else
+  *static_cast<uint64_t*>(shared) = *static_cast<const uint64_t*>(global);
 #endif
 }
 // Waits for this thread's copies.

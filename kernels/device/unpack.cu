@@ -1,7 +1,8 @@
 // Blob → raw (lt_unpack), blob against raw (lt_verify), raw's checksums against the blob's (lt_unchanged).
 //
-// One CTA of 512 threads a block, three CTAs an SM. Header, directory entry and checksum are loaded at once because
-// their places follow from the raw length alone.
+// One CTA of 512 threads a block, three CTAs an SM. The places of directory entry and checksum follow from the raw
+// length alone, so nothing waits for the header.
+#include <cstddef>
 #include <type_traits>
 
 #include "decode_exponent.cuh"
@@ -83,13 +84,15 @@ __device__ __forceinline__ void run_block(const Jobs& jobs, DecodeShared& shared
   const uint32_t blocks = block_count_of(job.raw_bytes), bytes = block_length(job.raw_bytes, block);
 
   const bool room = job.blob_capacity >= payloads_offset(blocks, 0);
-  const BlobHeader& header = *reinterpret_cast<const BlobHeader*>(blob);
   BlobEntry entry = {};
   uint32_t table_of = 0;
   if (room) {
     const uint4 words = load16(blob + sizeof(BlobHeader) + 16ull * block);
     entry = {words.x, words.y, static_cast<uint64_t>(words.w) << 32 | words.z};
-    table_of = __ldg(reinterpret_cast<const uint32_t*>(header.table_of));
+    table_of = __ldg(reinterpret_cast<const uint32_t*>(blob + offsetof(BlobHeader, table_of)));
+    if (threadIdx.x < sizeof(BlobHeader) / 16)
+      copy16_async(reinterpret_cast<uint4*>(&shared.header) + threadIdx.x, blob + 16 * threadIdx.x);
+    if (threadIdx.x == 0) copy8_async(&shared.expected_sum, blob + checksums_offset(blocks) + 8ull * block);
   }
   Sink sink = make_sink<Sink>(raw, bytes, ahead);
   const uint32_t kind = static_cast<uint32_t>(entry_codec(entry)) - static_cast<uint32_t>(CodecId::kExponent16);
@@ -104,8 +107,8 @@ __device__ __forceinline__ void run_block(const Jobs& jobs, DecodeShared& shared
   if (threadIdx.x != 0) return;
 
   auto& scratch = *reinterpret_cast<Scratch*>(job.plan);
-  const bool bad = !room || verdict.any || !entry_valid(entry, header, bytes) ||
-                   verdict.sum != reinterpret_cast<const uint64_t*>(blob + checksums_offset(blocks))[block];
+  const BlobHeader& header = shared.header;
+  const bool bad = !room || verdict.any || !entry_valid(entry, header, bytes) || verdict.sum != shared.expected_sum;
   if (bad) count_bad_block(scratch, block);
   const bool header_bad = block == 0 && !(room && header_valid(header, job.raw_bytes, job.blob_capacity));
   if (header_bad) atomicAdd(&scratch.header_bad, 1u);
