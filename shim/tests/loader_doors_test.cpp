@@ -59,7 +59,8 @@ std::vector<std::string> with_shim(std::vector<std::string> more = {}) {
       "LORETOKEN_VIRTUAL=512MiB",
       LORETOKEN_PRELOAD LORETOKEN_SHIM,
   };
-  environment.insert(environment.end(), more.begin(), more.end());
+  // The first of two settings of one name wins.
+  environment.insert(environment.begin(), more.begin(), more.end());
   return environment;
 }
 
