@@ -44,8 +44,8 @@ if [ $gpu = 1 ]; then
   say "2. The same with LoreToken: it may hold $limit of the card, and is told there are $virtual"
   loretoken run --limit $limit --virtual $virtual --report -- "${program[@]}" | tee "$out/enlarged"
 else
-  card=256MiB virtual=1GiB
-  program=("$build/bin/lt_train_example" --live 640MiB --steps 40)
+  card=192MiB virtual=1GiB
+  program=("$build/bin/lt_train_example" --live 560MiB --steps 20)
   say "1. The program on a simulated card of $card: it does not fit"
   if simulated $card "${program[@]}"; then
     echo "demo: the program was expected to run out of memory here, but it did not" >&2

@@ -13,7 +13,7 @@ function loretoken(...words: string[]) {
   return spawnSync(process.execPath, [main, ...words], { encoding: "utf8", timeout: 300_000 });
 }
 
-const program = [example, "--live", "160MiB", "--steps", "12", "--hash-only"];
+const program = [example, "--live", "128MiB", "--steps", "8", "--hash-only"];
 
 test("a program gets the same bits on a small card as on a large one, and the report shows how", () => {
   assert.ok(existsSync(example), `${example} is missing: run make build`);
