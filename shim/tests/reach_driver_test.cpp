@@ -190,6 +190,7 @@ TEST_F(ReachDriver, PointersInModuleGlobalsPinTheirTargets) {
   ASSERT_EQ(driver().cuModuleGetGlobal_v2(&global, &bytes, module_, "reach_global"), CUDA_SUCCESS);
   EXPECT_EQ(hooks::cuMemcpyHtoD_v2(global, &target, sizeof(target), false), CUDA_SUCCESS);
   EXPECT_NE(unit_at(target)->pins & (1u << static_cast<int>(Pin::kPointerStored)), 0U);
+  allocate();  // unmaps the target, were it not pinned
   launch("reach_by_global", uint64_t{18});
   EXPECT_EQ(first_word(target), 18U);
 }

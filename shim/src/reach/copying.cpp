@@ -70,14 +70,15 @@ void add_operands(std::span<const CopySpec> specs, ReachSet* set) {
 void ReachCore::host_copy_begins(const CopySpec& spec, bool async, uint64_t cpu_limit, bool* scan, bool* unseen) {
   if (spec.total() < 8 || spec.dst == 0) return;
   const Place to = place_of(spec.dst);
-  if (to == Place::kHost || to == Place::kPinnedHost) return;
+  if (to == Place::kPinnedHost) return;  // read at each launch that reaches it
   if (to == Place::kOurs && spec.total() > cpu_limit) {
     *scan = *unseen = true;
     return;
   }
   counters().host_scans.fetch_add(spec.total(), std::memory_order_relaxed);
   const std::vector<uint32_t> pages = pages_in(spec);
-  if (to == Place::kForeignDevice) {
+  // A driver need not know module globals as memory: what it calls plain host memory may be one.
+  if (to == Place::kForeignDevice || to == Place::kHost) {
     pin_targets(pages);
     return;
   }
