@@ -59,8 +59,11 @@ std::vector<std::string> with_shim(std::vector<std::string> more = {}) {
       "LORETOKEN_VIRTUAL=512MiB",
       LORETOKEN_PRELOAD LORETOKEN_SHIM,
   };
-  // The first of two settings of one name wins.
-  environment.insert(environment.begin(), more.begin(), more.end());
+  for (std::string& setting : more) {
+    const std::string name = setting.substr(0, setting.find('=') + 1);
+    std::erase_if(environment, [&](const std::string& other) { return other.starts_with(name); });
+    environment.push_back(std::move(setting));
+  }
   return environment;
 }
 
@@ -95,12 +98,18 @@ TEST(Doors, ADriverLoadedLocallyIsFound) {
   expect_good({"local"});
 }
 
+// On the small driver of newer_driver.cpp.
+Outcome on_newer_driver(const char* program) {
+  return run({LORETOKEN_PROBE, program}, with_shim({"LD_LIBRARY_PATH=" + folder_of(LORETOKEN_NEWER_DRIVER)}));
+}
+
+TEST(Doors, ADriverThatLooksItselfUpGetsItself) {
+  const Outcome outcome = on_newer_driver("self_lookup");
+  EXPECT_EQ(outcome.status, 0) << outcome.output;
+}
+
 TEST(Doors, AFunctionNewerThanTheLibraryIsPassedOnAndStopsPacking) {
-  std::vector<std::string> environment = with_shim();
-  for (std::string& setting : environment) {
-    if (setting.starts_with("LD_LIBRARY_PATH=")) setting = "LD_LIBRARY_PATH=" + folder_of(LORETOKEN_NEWER_DRIVER);
-  }
-  const Outcome outcome = run({LORETOKEN_PROBE, "newer"}, environment);
+  const Outcome outcome = on_newer_driver("newer");
   EXPECT_EQ(outcome.status, 0) << outcome.output;
   const std::string warning = "cuMemFree for CUDA 20.0 is newer than this libloretoken.so";
   const size_t first = outcome.output.find(warning);

@@ -273,7 +273,15 @@ int context_reset() {
   return 0;
 }
 
-// On the small driver of newer_driver.cpp.
+// On the small driver of newer_driver.cpp, which looks itself up.
+int self_lookup() {
+  EXPECT(start());
+  EXPECT(is_hook(dlsym(g_cuda, "cuMemFree_v2")));
+  EXPECT(look_up<decltype(cuMemFree_v2)>("cuMemFree_v2")(4096) == CUDA_ERROR_INVALID_VALUE);
+  return 0;
+}
+
+// On the same one.
 int newer() {
   EXPECT(start());
   void* function = address_of("cuMemFree", 20000, 0);
@@ -309,6 +317,7 @@ int main(int count, char** arguments) {
                                                      {"local", local},
                                                      {"enlarged", enlarged},
                                                      {"context_reset", context_reset},
+                                                     {"self_lookup", self_lookup},
                                                      {"newer", newer},
                                                      {"selftest", selftest}};
   if (count < 2) return 99;

@@ -1,5 +1,7 @@
-// A libcuda.so.1 of some later year, as small as it can be: it knows one version of cuMemFree that nobody knows yet.
+// A libcuda.so.1 of some later year, as small as it can be: it looks itself up, and it knows a version of cuMemFree
+// that nobody knows yet.
 #include <cuda.h>
+#include <dlfcn.h>
 #include <string.h>
 
 namespace {
@@ -13,8 +15,20 @@ double cuMemFree_later(long a, long b, long c, long d, long e, long f, long g, l
 
 extern "C" {
 
+CUresult cuMemFree_v2(CUdeviceptr) {
+  return CUDA_ERROR_INVALID_VALUE;
+}
+
+// Looks itself up, as the driver of WSL does. Being handed somebody else's function there would end in a circle.
 CUresult cuInit(unsigned) {
-  return CUDA_SUCCESS;
+  void* self = dlopen("libcuda.so.1", RTLD_NOW | RTLD_NOLOAD);
+  Dl_info found{};
+  Dl_info own{};
+  if (dladdr(dlsym(self, "cuMemFree_v2"), &found) == 0 ||
+      dladdr(reinterpret_cast<void*>(&cuMemFree_later), &own) == 0) {
+    return CUDA_ERROR_UNKNOWN;
+  }
+  return found.dli_fbase == own.dli_fbase ? CUDA_SUCCESS : CUDA_ERROR_UNKNOWN;
 }
 
 CUresult cuGetProcAddress_v2(const char* symbol, void** function, int version, cuuint64_t,
