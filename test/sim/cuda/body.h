@@ -27,6 +27,7 @@ struct KernelBody {
   CUkernel kernel = nullptr;  // set when the program launched a CUkernel
   unsigned grid[3] = {1, 1, 1}, block[3] = {1, 1, 1}, shared = 0;
   std::vector<uint64_t> params;  // the packed parameter buffer, 8-byte aligned
+  std::vector<void*> pointers;   // into params, for programs that ask a graph node
 };
 
 struct CopyBody {

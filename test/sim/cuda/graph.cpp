@@ -13,8 +13,6 @@
 
 namespace loretoken::sim {
 
-Graph::~Graph() = default;
-
 CUgraphNodeType body_type(const Body& body) {
   static constexpr CUgraphNodeType kTypes[] = {
       CU_GRAPH_NODE_TYPE_EMPTY,        CU_GRAPH_NODE_TYPE_KERNEL,    CU_GRAPH_NODE_TYPE_MEMCPY,
@@ -145,6 +143,7 @@ CUresult alloc_body(CUmemPoolProps props, size_t bytes, AllocBody& body, CUdevic
   allocation->device = device->ordinal;
   allocation->block = block;
   allocation->charged = false;
+  ++state().graph_allocations;
   body.allocation = allocation;
   body.props = props;
   *address = allocation->base;

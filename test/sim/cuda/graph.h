@@ -22,9 +22,6 @@ struct Node {
 struct Graph {
   std::vector<std::unique_ptr<Node>> nodes;  // in the order they were added
   bool child = false;                        // owned by a child-graph node
-  std::vector<std::shared_ptr<UserObject>> user_objects;
-
-  ~Graph();
 };
 
 // Immutable once published; updates publish a changed copy, so that launches in flight keep theirs.

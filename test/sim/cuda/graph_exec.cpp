@@ -23,7 +23,6 @@ CUresult instantiate(ApiCall& api, CUgraphExec* out, CUgraph handle, cuuint64_t 
   if (CUresult error = charge_graph(*graph)) return error;
   auto exec = std::make_shared<GraphExec>();
   exec->plan = clone_graph(*graph, false);
-  exec->plan->user_objects = graph->user_objects;
   exec->ctx = api.ctx;
   exec->flags = flags;
   state().graph_execs.add(exec);
@@ -82,7 +81,6 @@ CUresult change_node(CUgraphExec exec_handle, CUgraphNode node_handle, Change ch
     node->original = node->original->original;
   }
   if (CUresult error = change(*changed)) return error;
-  plan->user_objects = exec->plan->user_objects;
   exec->plan = plan;
   return CUDA_SUCCESS;
 }

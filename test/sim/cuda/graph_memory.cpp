@@ -62,11 +62,13 @@ CUresult launch_memory(GraphExec& exec) {
 }
 
 void sweep_graph_memory() {
+  if (!state().graph_allocations) return;
   std::vector<std::shared_ptr<Allocation>> dead;
   for (auto& [base, allocation] : state().allocations)
     if (allocation->kind == Kind::kGraph && !allocation->live && allocation.use_count() == 1)
       dead.push_back(allocation);
   for (auto& allocation : dead) release(*allocation);
+  state().graph_allocations -= dead.size();
 }
 
 }  // namespace loretoken::sim

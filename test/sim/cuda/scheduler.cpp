@@ -102,14 +102,12 @@ void run_stream(Lock& lock, const std::shared_ptr<Stream>& stream) {
     ++w.busy;
     lock.unlock();
     perform(*op);
+    // What the body owns goes before anyone learns that the operation is done, and without the lock.
+    op->body = EmptyBody{};
     lock.lock();
     --w.busy;
     stream->queue.pop_front();
     complete(*op->marker);
-    // The op's parameters may own objects whose destruction takes time or the lock.
-    lock.unlock();
-    op.reset();
-    lock.lock();
   }
   stream->running = false;
   if (stream->destroyed && stream->queue.empty()) stream->ctx->streams.remove(stream);

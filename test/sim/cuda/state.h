@@ -68,6 +68,7 @@ struct Stream : std::enable_shared_from_this<Stream> {
   std::mt19937_64 random;        // used by the worker that runs the stream
   std::shared_ptr<Capture> capture;
   std::vector<Node*> capture_deps;
+  std::map<int, CUstreamAttrValue> attributes;
   bool blocking() const { return !legacy && !(flags & CU_STREAM_NON_BLOCKING); }
 };
 
@@ -202,6 +203,7 @@ struct State {
   Table<UserObject> user_objects;
   std::unordered_map<const void*, Graph*> nodes;
   std::map<uintptr_t, std::shared_ptr<Allocation>> allocations;  // by base
+  size_t graph_allocations = 0;  // of Kind::kGraph
   std::map<uintptr_t, uint64_t> reservations;
   std::map<uintptr_t, Mapping> mappings;
   std::vector<std::shared_ptr<Capture>> captures;

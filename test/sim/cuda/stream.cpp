@@ -131,7 +131,10 @@ CUresult cuStreamGetDevice(CUstream handle, CUdevice* out) {
 
 CUresult cuStreamCopyAttributes(CUstream target, CUstream source) {
   SIM_API_LOCKED(cuStreamCopyAttributes, kContext);
-  return find_stream(*api.ctx, target) && find_stream(*api.ctx, source) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
+  auto to = find_stream(*api.ctx, target), from = find_stream(*api.ctx, source);
+  if (!to || !from) return CUDA_ERROR_INVALID_HANDLE;
+  to->attributes = from->attributes;
+  return CUDA_SUCCESS;
 }
 
 CUresult cuStreamAttachMemAsync(CUstream handle, CUdeviceptr address, size_t, unsigned int) {
