@@ -89,6 +89,7 @@ TEST_F(ReachDriver, StructParameters) {
     CUdeviceptr target;
     uint64_t value;
   } packet = {1, 2, allocate(), 8};
+  allocate();
   launch("reach_packet", packet);
   EXPECT_EQ(first_word(packet.target), 8U);
 }
@@ -98,6 +99,7 @@ TEST_F(ReachDriver, ExtraParameters) {
     CUdeviceptr target;
     uint64_t value;
   } buffer = {allocate(), 9};
+  allocate();
   size_t bytes = sizeof(buffer);
   void* extra[] = {CU_LAUNCH_PARAM_BUFFER_POINTER, &buffer, CU_LAUNCH_PARAM_BUFFER_SIZE, &bytes, CU_LAUNCH_PARAM_END};
   EXPECT_EQ(hooks::cuLaunchKernel(function("reach_write"), 1, 1, 1, 1, 1, 1, 0, stream_, nullptr, extra, false),
@@ -156,6 +158,7 @@ TEST_F(ReachDriver, PointersInPinnedHostMemory) {
   void* pinned = nullptr;
   ASSERT_EQ(hooks::cuMemHostAlloc(&pinned, 4096, CU_MEMHOSTALLOC_DEVICEMAP), CUDA_SUCCESS);
   static_cast<CUdeviceptr*>(pinned)[5] = target;
+  allocate();
   launch("reach_through", pinned, uint32_t{5}, uint64_t{15});
   EXPECT_EQ(first_word(target), 15U);
   EXPECT_EQ(hooks::cuMemFreeHost(pinned), CUDA_SUCCESS);
@@ -221,6 +224,39 @@ TEST_F(ReachDriver, GraphsReachTheUnionOfTheirNodes) {
   EXPECT_EQ(first_word(target), 19U);
   EXPECT_EQ(first_word(other), 20U);
   EXPECT_EQ(hooks::cuGraphExecDestroy(exec), CUDA_SUCCESS);
+}
+
+class ReachDriverStrictPointers : public ReachDriver {
+ protected:
+  void SetUp() override {
+    setenv("LORETOKEN_POINTERS", "strict", 1);
+    ReachDriver::SetUp();
+  }
+};
+
+// A kernel that wrote numbers and one day writes an address: only scans at every launch see that.
+TEST_F(ReachDriverStrictPointers, AKernelThatNeverStoredPointersBefore) {
+  struct {
+    uint32_t count, between;
+    CUdeviceptr target;
+    uint64_t value;
+  } packet = {1, 2, allocate(), 5};
+  const CUdeviceptr target = allocate();
+  for (int i = 0; i < 5; ++i) launch("reach_packet", packet);
+  packet.value = target;
+  launch("reach_packet", packet);
+  launch("reach_through", packet.target, uint32_t{0}, uint64_t{21});
+  EXPECT_EQ(first_word(target), 21U);
+}
+
+TEST_F(ReachDriverStrictPointers, PointersToPointers) {
+  const CUdeviceptr outer = allocate();
+  const CUdeviceptr inner = allocate();
+  const CUdeviceptr target = allocate();
+  launch("reach_store", inner, uint32_t{0}, target);
+  launch("reach_store", outer, uint32_t{0}, inner);
+  launch("reach_through_two", outer, uint64_t{22});
+  EXPECT_EQ(first_word(target), 22U);
 }
 
 TEST_F(ReachDriver, KernelsAreClassed) {

@@ -6,7 +6,7 @@ namespace {
 using Lane = uint32_t;
 typedef Lane Vector __attribute__((vector_size(16)));
 
-Lane load_half(const unsigned char* at) {
+LORETOKEN_READS_FOREIGN_MEMORY Lane load_half(const unsigned char* at) {
   Lane value;
   std::memcpy(&value, at, sizeof(value));
   return value;
@@ -23,7 +23,7 @@ uint64_t next_candidate(const unsigned char* data, uint64_t bytes, uint64_t from
   const Vector lows = {low, low, low, low};
   const Vector widths = {width, width, width, width};
   uint64_t at = from;
-  const auto block_hits = [&](uint64_t offset) {
+  const auto block_hits = [&](uint64_t offset) LORETOKEN_READS_FOREIGN_MEMORY {
     Vector hits = {0, 0, 0, 0};
     for (int i = 0; i < 4; ++i) {
       Vector value;

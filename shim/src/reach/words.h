@@ -4,6 +4,9 @@
 #include <cstdint>
 #include <cstring>
 
+// The program's memory is read as it is at the moment, beside whoever writes it.
+#define LORETOKEN_READS_FOREIGN_MEMORY __attribute__((no_sanitize("thread")))
+
 namespace loretoken {
 
 // Addresses from lo to hi, hi excluded.
@@ -15,12 +18,14 @@ struct AddressSpan {
 
 // First offset >= from, a multiple of 4 from `data`, whose upper half can belong to an address of the span; `bytes` if
 // there is none. Vectorised: about 10 GB/s and more per core. `data` may have any alignment.
-uint64_t next_candidate(const unsigned char* data, uint64_t bytes, uint64_t from, AddressSpan span);
+LORETOKEN_READS_FOREIGN_MEMORY uint64_t next_candidate(const unsigned char* data, uint64_t bytes, uint64_t from,
+                                                       AddressSpan span);
 
 // Calls visit(word) for every word of [data, data + bytes) at 4-byte steps that lies in the span. `skew` is the
 // distance from `data` to the first 4-byte boundary of the memory the bytes are for (0–3).
 template <class Visit>
-void for_words_in(const void* data, uint64_t bytes, uint32_t skew, AddressSpan span, Visit&& visit) {
+LORETOKEN_READS_FOREIGN_MEMORY void for_words_in(const void* data, uint64_t bytes, uint32_t skew, AddressSpan span,
+                                                 Visit&& visit) {
   if (bytes < skew + 8) return;
   const auto* bytes_at = static_cast<const unsigned char*>(data) + skew;
   const uint64_t count = bytes - skew;
