@@ -68,7 +68,7 @@ uint32_t Scanner::take() {
     if (!slots_[i].busy) {
       slots_[i].busy = true;
       slots_[i].queued = false;
-      busy_.fetch_add(1, std::memory_order_relaxed);
+      open_.fetch_add(1, std::memory_order_relaxed);
       return i;
     }
   }
@@ -107,9 +107,9 @@ void Scanner::queue(ScanRequest request, StreamSlot& slot) {
   ScanRequest failed = std::move(mine.request);
   mine.epoch = kScanEpochs;  // the table is zeroed before its next use
   mine.busy = false;
-  busy_.fetch_sub(1, std::memory_order_relaxed);
   lock.unlock();
   apply(failed, {}, true);
+  open_.fetch_sub(1, std::memory_order_release);
 }
 
 CUresult Scanner::launch(uint32_t index, StreamSlot& slot) {
@@ -165,7 +165,7 @@ CUresult Scanner::launch(uint32_t index, StreamSlot& slot) {
 }
 
 void Scanner::poll() {
-  if (busy_.load(std::memory_order_relaxed) == 0) return;
+  if (open_.load(std::memory_order_acquire) == 0) return;
   RelaxedCapture relaxed;
   std::lock_guard reporting(reporting_);
   struct Done {
@@ -183,7 +183,6 @@ void Scanner::poll() {
       if (rt_.closed.load(std::memory_order_acquire)) {  // lists and events went with the context
         finished.push_back({slot.order, std::move(slot.request), {}, true});
         slot.busy = false;
-        busy_.fetch_sub(1, std::memory_order_relaxed);
         continue;
       }
       auto* header = reinterpret_cast<ScanList*>(list(i));
@@ -203,13 +202,14 @@ void Scanner::poll() {
       finished.push_back(std::move(one));
       slot.busy = false;
       slot.polls = 0;
-      busy_.fetch_sub(1, std::memory_order_relaxed);
     }
   }
   std::sort(finished.begin(), finished.end(), [](const Done& a, const Done& b) { return a.order < b.order; });
   for (Done& one : finished) {
     std::sort(one.records.begin(), one.records.end());
     apply(one.request, one.records, one.failed);
+    // Not before: who finds none open may rely on every report that has come.
+    open_.fetch_sub(1, std::memory_order_release);
   }
 }
 

@@ -71,7 +71,7 @@ class Scanner {
   std::mutex reporting_;  // reports are applied one after the other, oldest first
   Slot slots_[kSlots];
   uint64_t next_order_ = 1;
-  std::atomic<uint32_t> busy_{0};
+  std::atomic<uint32_t> open_{0};  // requests taken and not applied
   CUstream own_stream_ = nullptr;
   CUdeviceptr device_ = 0;
   unsigned char* host_ = nullptr;
