@@ -143,6 +143,17 @@ TEST_F(Functions, FirstLaunchesThenSamples) {
   EXPECT_EQ(info.type, FunctionClass::kPlain);
 }
 
+TEST_F(Functions, NewUntilItsFirstScansHaveReported) {
+  g_functions[0x10] = {8};
+  FunctionInfo& info = table_.find(handle(0x10));
+  for (int launch = 0; launch < 10; ++launch) EXPECT_TRUE(table_.wants_scan(info, false)) << launch;
+  EXPECT_TRUE(FunctionTable::awaits_reports(info));
+  FunctionTable::scanned(info, false, false, false);
+  FunctionTable::scanned(info, false, false, false);
+  EXPECT_FALSE(FunctionTable::awaits_reports(info));
+  EXPECT_FALSE(table_.wants_scan(info, false));
+}
+
 TEST_F(Functions, AStorerIsScannedAlwaysUntilItShowsNoneForLong) {
   g_functions[0x10] = {8};
   FunctionInfo& info = table_.find(handle(0x10));

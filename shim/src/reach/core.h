@@ -88,6 +88,7 @@ class ReachCore {
   bool packing() const { return packing_.load(std::memory_order_seq_cst); }
 
  private:
+  void await_reports(const FunctionInfo& info);
   std::vector<HolderRange> gather(Roots roots);
   void scan_behind(ScanRequest request, const ReachSet& set, StreamSlot& slot);
   CUresult scan_before(Roots roots, StreamSlot& slot, bool managed_only);

@@ -131,7 +131,8 @@ bool FunctionTable::wants_scan(FunctionInfo& info, bool reaches_pointers) const 
     if (info.copies_pointers.load(std::memory_order_relaxed)) return true;
     if (info.holder_launches.fetch_add(1, std::memory_order_relaxed) < kFirstHolderLaunches) return true;
   }
-  if (launch < kFirstLaunches || info.type.load(std::memory_order_relaxed) == FunctionClass::kStorer) return true;
+  // New until its first scans have reported, however many launches were queued meanwhile.
+  if (launch < kFirstLaunches || info.type.load(std::memory_order_relaxed) != FunctionClass::kPlain) return true;
   return launch % sample_every_ == 0;
 }
 

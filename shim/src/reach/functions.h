@@ -56,6 +56,11 @@ class FunctionTable {
   void module_unloaded(CUmodule module);
   void library_unloaded(CUlibrary library);
 
+  // The function's first scans are under way: a short wait for them saves further ones.
+  static bool awaits_reports(const FunctionInfo& info) {
+    return info.type.load(std::memory_order_relaxed) == FunctionClass::kNew &&
+           info.launches.load(std::memory_order_relaxed) >= kFirstLaunches;
+  }
   // Whether a scan belongs behind this launch; counts the launch. `reaches_pointers`: it reached a holder.
   bool wants_scan(FunctionInfo& info, bool reaches_pointers) const;
   // A scan behind a launch of the function reported. Returns true when this classed it for the first time.

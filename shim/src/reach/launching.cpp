@@ -18,6 +18,8 @@ constexpr int kMostRounds = 16;
 
 enum class Need { kNothing, kPlan, kReport, kManagedScan, kAnew };
 
+constexpr uint64_t kPatienceNs = 2'000'000;
+
 bool contains_all(const ReachSet& set, const HolderRange& range) {
   if (!window().contains(range.base)) return true;
   for (uint64_t at = range.base; at < range.base + range.bytes;) {
@@ -29,6 +31,11 @@ bool contains_all(const ReachSet& set, const HolderRange& range) {
 }
 
 }  // namespace
+
+void ReachCore::await_reports(const FunctionInfo& info) {
+  const uint64_t until = now_ns() + kPatienceNs;
+  for (poll(); FunctionTable::awaits_reports(info) && now_ns() < until; poll()) usleep(10);
+}
 
 CUresult ReachCore::launch(FunctionInfo& info, void** params, void** extra, StreamSlot& slot, DriverCall call) {
   counters(slot.device).launches.fetch_add(1, std::memory_order_relaxed);
@@ -43,6 +50,7 @@ CUresult ReachCore::operate(Roots roots, FunctionRef<bool(bool)> wants_scan, Fun
                             DriverCall call) {
   if (streams().capturing(slot)) return call();
   if (strict_check()) poll();
+  if (info != nullptr && FunctionTable::awaits_reports(*info)) await_reports(*info);
   const bool strict = settings().pointers == Pointers::kStrict;
   if (strict) {
     if (const CUresult result = scan_before(roots, slot, false); result != CUDA_SUCCESS) return result;

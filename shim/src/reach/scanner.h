@@ -32,7 +32,7 @@ struct ScanRequest {
 
 class Scanner {
  public:
-  static constexpr uint32_t kSlots = 32;
+  static constexpr uint32_t kSlots = 128;
   static constexpr uint32_t kTableSlots = 8192;
   static constexpr uint32_t kListRecords = 2048;
 
