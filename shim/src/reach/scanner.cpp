@@ -30,17 +30,20 @@ ScanRange to_range(const HolderRange& holder, uint32_t index) {
 
 }  // namespace
 
-uint64_t Scanner::device_bytes() {
-  return table_bytes() * kSlots;
+uint64_t Scanner::device_bytes() const {
+  return table_bytes() * count_;
 }
 
 Scanner::Scanner(DeviceRuntime& runtime, Edges& edges, ScanSequence& sequence)
-    : rt_(runtime), edges_(edges), sequence_(sequence) {
+    : rt_(runtime),
+      edges_(edges),
+      sequence_(sequence),
+      count_(runtime.limit >= uint64_t{4} << 30 ? kSlots : kSlots / 4) {
   const Driver& d = driver();
   const ContextScope scope(rt_.context);
   void* host = nullptr;
   bool good = d.cuMemAlloc_v2(&device_, device_bytes()) == CUDA_SUCCESS &&
-              d.cuMemHostAlloc(&host, kListBytes * kSlots, CU_MEMHOSTALLOC_DEVICEMAP | CU_MEMHOSTALLOC_PORTABLE) ==
+              d.cuMemHostAlloc(&host, kListBytes * count_, CU_MEMHOSTALLOC_DEVICEMAP | CU_MEMHOSTALLOC_PORTABLE) ==
                   CUDA_SUCCESS &&
               d.cuMemHostGetDevicePointer_v2(&host_device_, host, 0) == CUDA_SUCCESS &&
               d.cuStreamCreate(&own_stream_, CU_STREAM_NON_BLOCKING) == CUDA_SUCCESS;
@@ -50,7 +53,7 @@ Scanner::Scanner(DeviceRuntime& runtime, Edges& edges, ScanSequence& sequence)
   }
   if (good) {
     host_ = static_cast<unsigned char*>(host);
-    std::memset(host_, 0, kListBytes * kSlots);
+    std::memset(host_, 0, kListBytes * count_);
     if (rt_.physical != nullptr) rt_.physical->charge(device_bytes());
   }
 }
@@ -64,7 +67,7 @@ CUdeviceptr Scanner::table(uint32_t index) const {
 }
 
 uint32_t Scanner::take() {
-  for (uint32_t i = 0; i < kSlots; ++i) {
+  for (uint32_t i = 0; i < count_; ++i) {
     if (!slots_[i].busy) {
       slots_[i].busy = true;
       slots_[i].queued = false;
@@ -177,7 +180,7 @@ void Scanner::poll() {
   std::vector<Done> finished;
   {
     std::lock_guard lock(mutex_);
-    for (uint32_t i = 0; i < kSlots; ++i) {
+    for (uint32_t i = 0; i < count_; ++i) {
       Slot& slot = slots_[i];
       if (!slot.busy || !slot.queued) continue;
       if (rt_.closed.load(std::memory_order_acquire)) {  // lists and events went with the context

@@ -39,8 +39,6 @@ class Scanner {
   // Takes device and pinned memory in the current context, charged to the physical limit.
   Scanner(DeviceRuntime& runtime, Edges& edges, ScanSequence& sequence);
   bool ready() const { return device_ != 0 && host_ != nullptr; }
-  // Bytes of device memory taken.
-  static uint64_t device_bytes();
 
   // Queues the scan on the slot's stream (behind it, on a stream of ours, when it belongs to another context). When it
   // cannot be queued the holders count as holding everything and the number is done at once.
@@ -58,6 +56,7 @@ class Scanner {
     uint32_t polls = 0;
     ScanRequest request;
   };
+  uint64_t device_bytes() const;
   uint32_t take();  // mutex_ held; kSlots: none free
   CUresult launch(uint32_t index, StreamSlot& slot);
   void apply(const ScanRequest& request, const std::vector<uint64_t>& records, bool failed);
@@ -69,6 +68,7 @@ class Scanner {
   ScanSequence& sequence_;
   std::mutex mutex_;      // slots_
   std::mutex reporting_;  // reports are applied one after the other, oldest first
+  const uint32_t count_;  // slots in use: a small physical limit has room for few
   Slot slots_[kSlots];
   uint64_t next_order_ = 1;
   std::atomic<uint32_t> open_{0};  // requests taken and not applied
