@@ -134,6 +134,7 @@ std::vector<std::shared_ptr<Context>>& context_stack() {
 }
 
 std::shared_ptr<Stream> find_stream(Context& ctx, CUstream handle) {
+  if (!ctx.legacy) return nullptr;  // destroyed meanwhile
   if (!handle) handle = use_per_thread ? CU_STREAM_PER_THREAD : CU_STREAM_LEGACY;
   if (handle == CU_STREAM_LEGACY) return ctx.legacy;
   if (handle == CU_STREAM_PER_THREAD) {

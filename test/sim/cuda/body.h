@@ -5,7 +5,6 @@
 #include <cuda.h>
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <variant>
 #include <vector>
@@ -75,8 +74,9 @@ struct EventWaitBody {
 using Body = std::variant<EmptyBody, KernelBody, CopyBody, MemsetBody, HostBody, MemOpBody, AllocBody, FreeBody,
                           ChildBody, EventRecordBody, EventWaitBody>;
 
-// Runs a body on a worker thread. No lock is held. A touch of an unmapped address faults (fault.h).
-void execute(const Body& body, const std::shared_ptr<Stream>& stream);
+// Runs a body on a worker thread, node by node when it is a graph; no lock is held. Pauses at random before it. A touch
+// of an unmapped address becomes the context's sticky error, after which only callbacks run.
+void perform(const Body& body, const std::shared_ptr<Stream>& stream);
 
 void execute_kernel(const KernelBody& body);
 void execute_copy(const CopyBody& body);
@@ -84,7 +84,6 @@ void execute_memset(const MemsetBody& body);
 void execute_mem_op(const MemOpBody& body, const std::shared_ptr<Stream>& stream);
 void execute_alloc(const AllocBody& body);
 void execute_free(const FreeBody& body);
-void execute_graph(const Graph& graph, const std::shared_ptr<Stream>& stream);
 void execute_host(const HostBody& body, CUresult status);
 
 // The word that fault messages and injection use.

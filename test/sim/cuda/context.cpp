@@ -42,7 +42,7 @@ void destroy(Lock& lock, const std::shared_ptr<Context>& ctx) {
   for (auto& stream : ctx->streams) s.streams.remove(stream.get());
   ctx->streams.clear();
   ctx->per_thread.clear();
-  ctx->legacy->ctx = ctx;
+  ctx->legacy.reset();
   s.contexts.remove(ctx.get());
   bool others = false;
   for (auto& [key, other] : s.contexts.all()) others = others || other->device == ctx->device;

@@ -15,8 +15,6 @@ struct Guard {
 };
 
 thread_local Guard* current_guard = nullptr;
-thread_local const char* work_name = "";
-
 struct sigaction previous_segv, previous_bus;
 
 void chain(int signal, siginfo_t* info, void* context) {
@@ -79,13 +77,6 @@ bool run_guarded(void (*body)(void*), void* data, uintptr_t& address) {
   current_guard = outer;
   address = guard.address;
   return false;
-}
-
-void set_current_work(const char* name) {
-  work_name = name;
-}
-const char* current_work() {
-  return work_name;
 }
 
 }  // namespace loretoken::sim

@@ -14,10 +14,6 @@ void prepare_worker_thread();
 // Runs `body(data)`; true, or false with the address when it faulted. Frames between are left without unwinding.
 bool run_guarded(void (*body)(void*), void* data, uintptr_t& address);
 
-// Names what the thread does right now for the message about a fault.
-void set_current_work(const char* name);
-const char* current_work();
-
 }  // namespace loretoken::sim
 
 #endif  // LORETOKEN_SIM_FAULT_H

@@ -7,8 +7,6 @@
 #include "api.h"
 #include "capture.h"
 #include "copy.h"
-#include "fault.h"
-#include "inject.h"
 #include "module.h"
 
 namespace loretoken::sim {
@@ -104,18 +102,6 @@ bool read_dependencies(Graph& graph, const CUgraphNode* handles, size_t count, s
     out.push_back(node);
   }
   return true;
-}
-
-// Branches run in a random order that the dependencies allow: a missing edge shows under some seed.
-void execute_graph(const Graph& graph, const std::shared_ptr<Stream>& stream) {
-  for (Node* node : ordered_nodes(graph, &stream->random)) {
-    if (!node->enabled) continue;
-    pause(stream->random);
-    const char* detail = body_detail(node->body);
-    inject::before_op(body_name(node->body), detail);
-    set_current_work(detail ? detail : body_name(node->body));
-    execute(node->body, stream);
-  }
 }
 
 CUresult copy_body(const CUDA_MEMCPY3D& params, CopyBody& body) {

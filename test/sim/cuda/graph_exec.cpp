@@ -152,7 +152,12 @@ CUresult cuGraphLaunch(CUgraphExec handle, CUstream stream_handle) {
   if (!stream) return CUDA_ERROR_INVALID_HANDLE;
   auto exec = state().graph_execs.find(handle);
   if (!exec) return CUDA_ERROR_INVALID_VALUE;
-  if (stream->capture) return submit(lock, stream, ChildBody{exec->plan});
+  if (stream->capture) {
+    auto child = clone_graph(*exec->plan, true);
+    child->child = true;
+    state().graphs.add(child);
+    return submit(lock, stream, ChildBody{child});
+  }
   if (CUresult error = refuse_implicit(*stream)) return error;
   if (CUresult error = launch_memory(*exec)) return error;
   // One executable graph never overlaps with itself.

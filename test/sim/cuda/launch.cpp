@@ -67,9 +67,12 @@ CUresult kernel_body(const CUDA_KERNEL_NODE_PARAMS_v2& p, const std::shared_ptr<
 
 void execute_kernel(const KernelBody& body) {
   const LtHostKernel& kernel = *body.function->kernel;
-  // The kernel gets a copy of its own: a node's parameters must survive what it does to them.
-  std::vector<uint64_t> packed = body.params;
-  std::vector<void*> params(kernel.param_count);
+  // The kernel gets a copy of its own: a node's parameters must survive what it does to them. The copies belong to the
+  // thread, because a fault leaves this frame without unwinding.
+  thread_local std::vector<uint64_t> packed;
+  thread_local std::vector<void*> params;
+  packed = body.params;
+  params.resize(kernel.param_count);
   for (uint32_t i = 0; i < kernel.param_count; ++i)
     params[i] = reinterpret_cast<char*>(packed.data()) + kernel.params[i].offset;
   const LtHostLaunch launch{{body.grid[0], body.grid[1], body.grid[2]},

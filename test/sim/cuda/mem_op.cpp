@@ -1,5 +1,4 @@
 // Waiting for and writing words in stream order.
-#include <atomic>
 #include <chrono>
 #include <thread>
 
@@ -109,7 +108,7 @@ void execute_mem_op(const MemOpBody& body, const std::shared_ptr<Stream>& stream
         write_value<uint64_t>(p.address, p.value64);
         break;
       default:
-        std::atomic_thread_fence(std::memory_order_seq_cst);
+        break;  // a barrier: operations of a stream run one after the other, each behind the driver lock
     }
   }
 }

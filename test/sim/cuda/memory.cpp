@@ -51,12 +51,17 @@ CUresult allocate_device(Lock& lock, const std::shared_ptr<Context>& ctx, size_t
 }
 
 void release(Allocation& allocation) {
+  // A context that is destroyed beside a free takes the memory first.
+  auto entry = state().allocations.find(allocation.base);
+  if (entry == state().allocations.end() || entry->second.get() != &allocation) return;
+  const auto keep = entry->second;
   Device& device = *find_device(allocation.device);
   switch (allocation.kind) {
     case Kind::kDevice:
       device.heap->free(allocation.block);
       break;
     case Kind::kPool:
+      allocation.pool->used -= round_up(allocation.size, kSmallAlign);
       allocation.pool->heap.free(allocation.block);
       break;
     case Kind::kGraph:
@@ -81,8 +86,7 @@ void release(Allocation& allocation) {
 void free_context_memory(const Context& ctx) {
   std::vector<std::shared_ptr<Allocation>> dead;
   for (auto& [base, allocation] : state().allocations)
-    if (allocation->ctx.get() == &ctx && !allocation->free_queued && allocation->kind != Kind::kGraph)
-      dead.push_back(allocation);
+    if (allocation->ctx.get() == &ctx && allocation->kind != Kind::kGraph) dead.push_back(allocation);
   for (auto& allocation : dead) release(*allocation);
 }
 
@@ -136,7 +140,6 @@ CUresult cuMemFree_v2(CUdeviceptr address) {
     device.graph_used -= allocation->block.size;
     return CUDA_SUCCESS;
   }
-  if (allocation->kind == Kind::kPool) allocation->pool->used -= round_up(allocation->size, kSmallAlign);
   release(*allocation);
   return CUDA_SUCCESS;
 }

@@ -55,10 +55,7 @@ void execute_free(const FreeBody& body) {
   DeviceMemory& memory = find_device(a.device)->memory;
   if (!a.block.large) memory.poison(a.block.offset, a.block.size);
   Lock lock(state().mutex);
-  if (a.kind == Kind::kPool) {
-    a.pool->used -= round_up(a.size, kSmallAlign);
-    release(a);
-  } else if (a.kind == Kind::kDevice) {
+  if (a.kind == Kind::kPool || a.kind == Kind::kDevice) {
     release(a);
   } else if (a.kind == Kind::kGraph) {
     memory.unmap(a.block.offset, a.block.size);

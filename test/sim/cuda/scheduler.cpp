@@ -4,12 +4,10 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdio>
 #include <thread>
 
 #include "api.h"
 #include "fault.h"
-#include "inject.h"
 
 namespace loretoken::sim {
 
@@ -27,47 +25,6 @@ struct Workers {
 Workers& workers() {
   static Workers* instance = new Workers;  // never destroyed: workers may outlive the exit handlers
   return *instance;
-}
-
-struct Guarded {
-  const Op* op;
-};
-
-void run_op(void* data) {
-  const Op& op = *static_cast<Guarded*>(data)->op;
-  execute(op.body, op.stream);
-}
-
-void report_fault(const Op& op, uintptr_t address) {
-  Lock lock(state().mutex);
-  Context& ctx = *op.stream->ctx;
-  if (ctx.sticky == CUDA_SUCCESS) ctx.sticky = CUDA_ERROR_ILLEGAL_ADDRESS;
-  std::fprintf(stderr, "loretoken-sim: illegal address 0x%lx in %s on device %d\n", static_cast<unsigned long>(address),
-               current_work(), ctx.device);
-}
-
-bool poisoned(const Op& op) {
-  Lock lock(state().mutex);
-  return op.stream->ctx->sticky != CUDA_SUCCESS;
-}
-
-// Without the lock.
-void perform(const Op& op) {
-  const bool dead = poisoned(op);
-  if (auto* host = std::get_if<HostBody>(&op.body); host && (!dead || host->callback)) {
-    pause(op.stream->random);
-    execute_host(*host, dead ? CUDA_ERROR_ILLEGAL_ADDRESS : CUDA_SUCCESS);
-  } else if (!dead) {
-    if (!std::holds_alternative<EmptyBody>(op.body)) {
-      pause(op.stream->random);
-      inject::before_op(body_name(op.body), body_detail(op.body));
-    }
-    set_current_work(body_detail(op.body) ? body_detail(op.body) : body_name(op.body));
-    Guarded guarded{&op};
-    uintptr_t address = 0;
-    if (!run_guarded(run_op, &guarded, address)) report_fault(op, address);
-  }
-  if (op.after) op.after();
 }
 
 void worker_loop();
@@ -101,7 +58,7 @@ void run_stream(Lock& lock, const std::shared_ptr<Stream>& stream) {
     std::shared_ptr<Op> op = stream->queue.front();
     ++w.busy;
     lock.unlock();
-    perform(*op);
+    perform(op->body, stream);
     // What the body owns goes before anyone learns that the operation is done, and without the lock.
     op->body = EmptyBody{};
     lock.lock();
@@ -167,7 +124,7 @@ std::shared_ptr<Marker> enqueue(Lock&, const std::shared_ptr<Stream>& stream, Bo
   if (stream->legacy) {
     for (auto& other : stream->ctx->streams)
       if (other->blocking()) depend(op, other->tail);
-  } else if (stream->blocking()) {
+  } else if (stream->blocking() && stream->ctx->legacy) {
     depend(op, stream->ctx->legacy->tail);
   }
   stream->tail = op->marker;

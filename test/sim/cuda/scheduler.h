@@ -14,7 +14,6 @@ namespace loretoken::sim {
 struct Op {
   std::shared_ptr<Stream> stream;
   Body body;
-  std::function<void()> after;  // runs on the worker without the lock, even after a fault
   std::shared_ptr<Marker> marker;
   int pending = 0;  // markers not done yet
 };

@@ -203,7 +203,7 @@ struct State {
   Table<UserObject> user_objects;
   std::unordered_map<const void*, Graph*> nodes;
   std::map<uintptr_t, std::shared_ptr<Allocation>> allocations;  // by base
-  size_t graph_allocations = 0;  // of Kind::kGraph
+  size_t graph_allocations = 0;                                  // of Kind::kGraph
   std::map<uintptr_t, uint64_t> reservations;
   std::map<uintptr_t, Mapping> mappings;
   std::vector<std::shared_ptr<Capture>> captures;
