@@ -113,7 +113,7 @@ CUresult ReachCore::operate(Roots roots, FunctionRef<bool(bool)> wants_scan, Fun
           return launched;
         });
     if (need == Need::kNothing) {
-      if (strict && number != 0) wait_for(number);
+      if ((strict || strict_check()) && number != 0) wait_for(number);
       return result;
     }
     if (result != kAgain) return result;  // made raw failed
