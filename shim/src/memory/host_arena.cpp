@@ -35,7 +35,9 @@ class PinnedArena final : public HostArena {
   PinnedArena(DeviceRuntime& runtime, uint64_t limit)
       : rt_(runtime), limit_(limit), chunk_bytes_(std::clamp(limit / 16 / kMiB * kMiB, 2 * kMiB, 256 * kMiB)) {}
 
-  ~PinnedArena() override {
+  ~PinnedArena() override { stop(); }
+
+  void stop() override {
     {
       std::lock_guard lock(mutex_);
       stop_ = true;
@@ -46,7 +48,7 @@ class PinnedArena final : public HostArena {
 
   void* allocate(uint64_t bytes) override {
     std::unique_lock lock(mutex_);
-    if (!keeper_.joinable() && limit_ != 0) keeper_ = std::thread([this] { keep(); });
+    if (!keeper_.joinable() && limit_ != 0 && !stop_) keeper_ = std::thread([this] { keep(); });
     uint64_t address = space_.allocate(bytes);
     if (address == 0) {
       lock.unlock();

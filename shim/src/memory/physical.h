@@ -67,6 +67,7 @@ class HostArena {
   virtual void release(void* address) = 0;
   virtual uint64_t used() const = 0;
   virtual uint64_t limit() const = 0;
+  virtual void stop() {}  // the process is ending: no driver call is made from a thread of ours after the return
 };
 
 }  // namespace loretoken

@@ -56,6 +56,10 @@ Engine::Engine(DeviceRuntime& runtime) : rt_(runtime), accounts_(runtime.ordinal
 }
 
 Engine::~Engine() {
+  stop();
+}
+
+void Engine::stop() {
   {
     std::lock_guard lock(mutex_);
     stop_ = true;

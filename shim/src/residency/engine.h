@@ -35,6 +35,7 @@ class Engine final : public Residency {
   void unpin(Unit& unit, Pin reason) override;
   void discard_content(Unit& unit) override;
   void trim(uint64_t keep) override;
+  void stop() override;
 
   // Strict check: unmaps every raw unit outside `set`, maps those inside. The device is idle at the call.
   CUresult isolate(const ReachSet& set);

@@ -55,6 +55,9 @@ class Residency {
 
   // Releases cached physical memory down to `keep` bytes of idle handles (cuMemPoolTrimTo).
   virtual void trim(uint64_t keep) = 0;
+
+  // The process is ending: background work is over at return and never starts again; what waits for it gives up.
+  virtual void stop() {}
 };
 
 // LORETOKEN_CHECK=strict: every operation goes the slow way and everything outside its reach set is unmapped.

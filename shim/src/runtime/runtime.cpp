@@ -1,6 +1,7 @@
 #include "runtime/runtime.h"
 
 #include <pthread.h>
+#include <stdlib.h>
 
 #include <algorithm>
 #include <bit>
@@ -38,6 +39,19 @@ void after_fork_in_child() {
   g_runtime.store(nullptr, std::memory_order_relaxed);
   g_forbidden.store(false, std::memory_order_relaxed);
   report_after_fork();
+}
+
+// Before the driver's library is torn down: our threads may not call it then. Registered once a device is set up, that
+// is after the driver registered its own handlers, so it runs before them.
+void at_exit() {
+  Runtime* runtime = g_runtime.load(std::memory_order_acquire);
+  for (int ordinal = 0; runtime != nullptr && ordinal < kMaxDevices; ++ordinal) {
+    DeviceRuntime* device = runtime->device(ordinal);
+    if (device == nullptr) continue;
+    device->closed.store(true, std::memory_order_release);
+    device->residency->stop();
+    device->host->stop();
+  }
 }
 
 }  // namespace
@@ -129,6 +143,8 @@ DeviceRuntime* Runtime::set_up(int ordinal, CUcontext context) {
   report_mode(ordinal, static_cast<uint32_t>(mode()), 0, "settings");
   log_info("device %d: %s of physical memory are told as %s", ordinal, format_bytes(made->limit).c_str(),
            format_bytes(made->virtual_size).c_str());
+  static const int registered = atexit(at_exit);
+  static_cast<void>(registered);
   DeviceRuntime* result = made.release();
   devices_[ordinal].store(result, std::memory_order_release);
   return result;

@@ -154,10 +154,10 @@ void Program::graph() {
   uint32_t key = random(1000);
   CUgraph graph = nullptr;
   CUgraphExec exec = nullptr;
-  check(cu_.cuStreamBeginCapture_v2(streams_[stream], CU_STREAM_CAPTURE_MODE_THREAD_LOCAL), "cuStreamBeginCapture");
-  launch("fuzz_mix", stream, words, {&dst, &src, &words, &key});
-  launch("fuzz_thin", stream, words, {&dst, &words, &key});
-  check(cu_.cuStreamEndCapture(streams_[stream], &graph), "cuStreamEndCapture");
+  check(cu_.cuStreamBeginCapture_v2(capture_, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL), "cuStreamBeginCapture");
+  launch_on(capture_, "fuzz_mix", words, {&dst, &src, &words, &key});
+  launch_on(capture_, "fuzz_thin", words, {&dst, &words, &key});
+  check(cu_.cuStreamEndCapture(capture_, &graph), "cuStreamEndCapture");
   check(cu_.cuGraphInstantiateWithFlags(&exec, graph, 0), "cuGraphInstantiate");
   for (uint32_t i = random(3) + 1; i != 0; --i) {
     check(cu_.cuGraphLaunch(exec, streams_[stream]), "cuGraphLaunch");

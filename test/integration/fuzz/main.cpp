@@ -44,6 +44,7 @@ int main(int argc, char** argv) {
       workers.emplace_back([&, t] {
         cu.cuCtxSetCurrent(context);
         fuzz::Program program(cu, module, seed * 16 + t, (number("--live-mib") << 20) / threads);
+        program.populate();
         for (uint64_t step = number("--steps"); step != 0; --step) program.step();
         hashes[t] = program.finish();
         failed[t] = program.failures();

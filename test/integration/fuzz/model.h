@@ -31,6 +31,7 @@ class Program {
  public:
   Program(const Driver& driver, CUmodule module, uint64_t seed, uint64_t live_bytes);
   ~Program();
+  void populate();  // allocates up to nine tenths of the live bytes
   void step();
   uint64_t finish();  // hash over every byte of every live buffer
   uint64_t failures() const { return failures_; }
@@ -51,6 +52,7 @@ class Program {
   void use(int buffer, int stream);
   CUdeviceptr at(int buffer) const { return buffers_[buffer].address; }
   void launch(const char* kernel, int stream, uint32_t words, std::vector<void*> params);
+  void launch_on(CUstream stream, const char* kernel, uint32_t words, std::vector<void*> params);
   void check(CUresult result, const char* what);
   uint32_t random(uint32_t below) { return static_cast<uint32_t>(rng_() % below); }
   void forget(int buffer);
@@ -63,6 +65,7 @@ class Program {
   uint64_t hash_ = 1469598103934665603ull;
   uint64_t failures_ = 0;
   CUstream streams_[2] = {};
+  CUstream capture_ = nullptr;  // for capturing only
   std::vector<Buffer> buffers_;
 };
 

@@ -6,8 +6,8 @@
 
 namespace fuzz {
 namespace {
-// What a table leads to must fit the physical limit together: few slots, and buffers of at most 1.6 MB.
-constexpr uint32_t kTableSlots = 4;
+// What a table leads to must fit the physical limit together: few slots, and buffers of at most 0.8 MB.
+constexpr uint32_t kTableSlots = 2;
 
 uint64_t fnv(uint64_t hash, const void* data, size_t bytes) {
   const auto* p = static_cast<const uint64_t*>(data);
@@ -23,6 +23,16 @@ Program::Program(const Driver& driver, CUmodule module, uint64_t seed, uint64_t 
   for (CUstream& stream : streams_) {
     check(cu_.cuStreamCreate(&stream, random(2) != 0 ? CU_STREAM_NON_BLOCKING : CU_STREAM_DEFAULT), "cuStreamCreate");
   }
+  // Other threads use the legacy stream meanwhile, which is an error while a blocking stream is captured.
+  check(cu_.cuStreamCreate(&capture_, CU_STREAM_NON_BLOCKING), "cuStreamCreate");
+}
+
+void Program::populate() {
+  while (live_ < live_limit_ / 10 * 9 && failures_ == 0) {
+    const uint64_t before = live_;
+    allocate();
+    if (live_ + (200009 * 4) > live_limit_ && live_ <= before) break;
+  }
 }
 
 Program::~Program() {
@@ -31,7 +41,7 @@ Program::~Program() {
     if (buffer.host_words != nullptr) cu_.cuMemFreeHost(buffer.host_words);
     if (buffer.live && !buffer.host) cu_.cuMemFree_v2(buffer.address);
   }
-  for (CUstream stream : streams_) cu_.cuStreamDestroy_v2(stream);
+  for (CUstream stream : {streams_[0], streams_[1], capture_}) cu_.cuStreamDestroy_v2(stream);
 }
 
 void Program::check(CUresult result, const char* what) {
@@ -61,14 +71,18 @@ void Program::use(int index, int stream) {
 }
 
 void Program::launch(const char* kernel, int stream, uint32_t words, std::vector<void*> params) {
+  launch_on(streams_[stream], kernel, words, std::move(params));
+}
+
+void Program::launch_on(CUstream stream, const char* kernel, uint32_t words, std::vector<void*> params) {
   CUfunction function = nullptr;
   check(cu_.cuModuleGetFunction(&function, module_, kernel), "cuModuleGetFunction");
   const unsigned blocks = words / 4096 + 1 < 8 ? words / 4096 + 1 : 8;
-  check(cu_.cuLaunchKernel(function, blocks, 1, 1, 64, 1, 1, 0, streams_[stream], params.data(), nullptr), kernel);
+  check(cu_.cuLaunchKernel(function, blocks, 1, 1, 64, 1, 1, 0, stream, params.data(), nullptr), kernel);
 }
 
 void Program::allocate() {
-  static constexpr uint32_t kSizes[] = {128, 1000, 16384, 16385, 60000, 100000, 131072, 200001, 262144, 400000};
+  static constexpr uint32_t kSizes[] = {128, 1000, 16384, 16385, 60000, 100000, 131072, 200001, 200003, 200009};
   Buffer buffer;
   const bool table = random(6) == 0;
   buffer.words = table ? kTableSlots * 2 : kSizes[random(10)];
