@@ -38,7 +38,7 @@ class ResidencyDouble final : public Residency {
     if (unit.state == UnitState::kRaw) backed -= unit.bytes;
     unit.state = UnitState::kUnbacked;
   }
-  CUresult make_raw(const ReachSet&, StreamSlot&, bool) override { return CUDA_SUCCESS; }
+  CUresult make_raw(const ReachSet&, StreamSlot*, bool) override { return CUDA_SUCCESS; }
   void release_holds(const ReachSet&) override {}
   CUresult pin(Unit& unit, Pin reason) override {
     ++unit.pin_counts[static_cast<int>(reason)];

@@ -269,8 +269,8 @@ TEST_F(ReachDriver, KernelsAreClassed) {
   EXPECT_EQ(first_word(target), 1U);
   reach_core().poll();
   FunctionTable& functions = reach_core().functions;
-  EXPECT_EQ(functions.find(function("reach_store")).type, FunctionClass::kStorer);
-  EXPECT_EQ(functions.find(function("reach_write")).type, FunctionClass::kPlain);
+  EXPECT_EQ(functions.find(function("reach_store")).behaviours[0].type, FunctionClass::kStorer);
+  EXPECT_EQ(functions.find(function("reach_write")).behaviours[0].type, FunctionClass::kPlain);
   EXPECT_EQ(counters(0).pointer_kernels.load(), 1U);
   EXPECT_EQ(counters(0).edges_live.load(), 1U);
 }

@@ -100,12 +100,12 @@ TEST_F(Functions, AnUnloadedModulesHandleMayComeBackWithAnotherLayout) {
   g_functions[0x11] = {8};
   g_module_of[0x10] = 0x1;
   g_module_of[0x11] = 0x2;
-  table_.find(handle(0x10)).type = FunctionClass::kStorer;
+  table_.find(handle(0x10)).behaviours[0].type = FunctionClass::kStorer;
   FunctionInfo& other = table_.find(handle(0x11));
   table_.module_unloaded(reinterpret_cast<CUmodule>(0x1));
   g_functions[0x10] = {8, 8, 8};
   EXPECT_EQ(table_.find(handle(0x10)).slices.size(), 3U);
-  EXPECT_EQ(table_.find(handle(0x10)).type, FunctionClass::kNew);
+  EXPECT_EQ(table_.find(handle(0x10)).behaviours[0].type, FunctionClass::kNew);
   EXPECT_EQ(&table_.find(handle(0x11)), &other);
   table_.library_unloaded(reinterpret_cast<CUlibrary>(0x9000));
   EXPECT_NE(&table_.find(handle(0x11)), &other);
@@ -132,12 +132,12 @@ TEST_F(Functions, ManyFunctionsFromManyThreads) {
 
 TEST_F(Functions, FirstLaunchesThenSamples) {
   g_functions[0x10] = {8};
-  FunctionInfo& info = table_.find(handle(0x10));
+  Behaviour& info = table_.find(handle(0x10)).behaviour(7);
   std::vector<int> scanned;
   for (int launch = 0; launch < 20; ++launch) {
     if (!table_.wants_scan(info, false)) continue;
     scanned.push_back(launch);
-    FunctionTable::scanned(info, false, false, false);
+    FunctionTable::scanned(info, {});
   }
   EXPECT_EQ(scanned, (std::vector<int>{0, 1, 8, 16}));
   EXPECT_EQ(info.type, FunctionClass::kPlain);
@@ -145,43 +145,73 @@ TEST_F(Functions, FirstLaunchesThenSamples) {
 
 TEST_F(Functions, NewUntilItsFirstScansHaveReported) {
   g_functions[0x10] = {8};
-  FunctionInfo& info = table_.find(handle(0x10));
+  Behaviour& info = table_.find(handle(0x10)).behaviour(7);
   for (int launch = 0; launch < 10; ++launch) EXPECT_TRUE(table_.wants_scan(info, false)) << launch;
+  EXPECT_FALSE(FunctionTable::awaits_reports(info)) << "nothing is under way";
+  info.scans_queued = 10;
   EXPECT_TRUE(FunctionTable::awaits_reports(info));
-  FunctionTable::scanned(info, false, false, false);
-  FunctionTable::scanned(info, false, false, false);
+  FunctionTable::scanned(info, {});
+  FunctionTable::scanned(info, {});
   EXPECT_FALSE(FunctionTable::awaits_reports(info));
   EXPECT_FALSE(table_.wants_scan(info, false));
 }
 
 TEST_F(Functions, AStorerIsScannedAlwaysUntilItShowsNoneForLong) {
   g_functions[0x10] = {8};
-  FunctionInfo& info = table_.find(handle(0x10));
-  FunctionTable::scanned(info, true, true, false);
+  Behaviour& info = table_.find(handle(0x10)).behaviour(7);
+  FunctionTable::scanned(info, {true, true, true});
   EXPECT_EQ(info.type, FunctionClass::kStorer);
   for (int i = 0; i < 20; ++i) {
     EXPECT_TRUE(table_.wants_scan(info, false));
-    FunctionTable::scanned(info, true, false, false);
+    FunctionTable::scanned(info, {true, false, false});
   }
-  for (int i = 0; i < 32; ++i) FunctionTable::scanned(info, false, false, false);
+  for (int i = 0; i < 32; ++i) FunctionTable::scanned(info, {});
   EXPECT_EQ(info.type, FunctionClass::kPlain);
 }
 
 TEST_F(Functions, WhoCopiesPointersIsScannedWhenItReachesSome) {
   g_functions[0x10] = {8};
-  FunctionInfo& info = table_.find(handle(0x10));
+  Behaviour& info = table_.find(handle(0x10)).behaviour(7);
   for (int i = 0; i < 2; ++i) {
     table_.wants_scan(info, false);
-    FunctionTable::scanned(info, false, false, false);
+    FunctionTable::scanned(info, {});
   }
   EXPECT_FALSE(table_.wants_scan(info, false));
   EXPECT_TRUE(table_.wants_scan(info, true)) << "its first launches on pointers are looked at";
-  FunctionTable::scanned(info, true, true, true);
+  FunctionTable::scanned(info, {true, true, false});
   EXPECT_EQ(info.type, FunctionClass::kPlain);
   for (int i = 0; i < 20; ++i) EXPECT_TRUE(table_.wants_scan(info, true));
   int plain = 0;
   for (int i = 0; i < 16; ++i) plain += table_.wants_scan(info, false);
   EXPECT_EQ(plain, 2);
+}
+
+TEST_F(Functions, AddressesInOtherPlacesAreAnotherBehaviour) {
+  g_functions[0x10] = {8, 8};
+  FunctionInfo& info = table_.find(handle(0x10));
+  Behaviour& numbers = info.behaviour(7);
+  for (int i = 0; i < 2; ++i) {
+    table_.wants_scan(numbers, false);
+    FunctionTable::scanned(numbers, {});
+  }
+  EXPECT_FALSE(table_.wants_scan(numbers, false));
+  Behaviour& addresses = info.behaviour(9);
+  EXPECT_NE(&numbers, &addresses);
+  EXPECT_TRUE(table_.wants_scan(addresses, false)) << "as if it were another function";
+  FunctionTable::scanned(addresses, {true, true, true});
+  EXPECT_TRUE(info.stores());
+  EXPECT_FALSE(info.copies());
+  EXPECT_EQ(&info.behaviour(7), &numbers);
+  EXPECT_EQ(&info.behaviour(9), &addresses);
+}
+
+TEST_F(Functions, BehavioursBeyondTheLastShareIt) {
+  g_functions[0x10] = {8, 8};
+  FunctionInfo& info = table_.find(handle(0x10));
+  for (uint64_t places = 1; places < FunctionInfo::kBehaviours; ++places) info.behaviour(places);
+  Behaviour& last = info.behaviour(1000);
+  EXPECT_EQ(&last, &info.behaviour(1001));
+  EXPECT_EQ(&last, &info.behaviours[FunctionInfo::kBehaviours - 1]);
 }
 
 }  // namespace

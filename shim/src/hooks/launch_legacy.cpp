@@ -48,7 +48,8 @@ CUresult launch_set(CUfunction function, CUstream stream, DriverCall call) {
       [&](Walk& walk) {
         for (const uint64_t word : words) walk.word(word);
       },
-      [](bool) { return true; }, nullptr, streams().slot_of(stream), call);
+      [&](uint64_t places) -> Behaviour& { return reach_core().functions.find(function).behaviour(places); },
+      [](Behaviour&, bool) { return true; }, streams().slot_of(stream), call);
 }
 
 }  // namespace

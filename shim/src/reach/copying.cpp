@@ -129,13 +129,24 @@ bool ReachCore::carry(const CopySpec& spec, bool async, uint64_t cpu_limit, bool
   return from == Place::kHost;
 }
 
+CUresult ReachCore::mapped(std::span<const CopySpec> specs, DriverCall call) {
+  ReachSet set;
+  add_operands(specs, &set);
+  if (set.size() == 0) return call();
+  if (const CUresult result = hold_mapped(set); result != CUDA_SUCCESS) return result;
+  const CUresult result = call();
+  drop_mapped(set);
+  return result;
+}
+
 CUresult ReachCore::touch(std::span<const CopySpec> specs, StreamSlot& slot, Blocking blocking, DriverCall call) {
+  if (streams().capturing(slot)) return mapped(specs, call);
   return with_raw(
       slot, [&](ReachSet& set) { add_operands(specs, &set); }, [&] { return call(); }, blocking);
 }
 
 CUresult ReachCore::copy(std::span<const CopySpec> specs, StreamSlot& slot, bool async, DriverCall call) {
-  if (streams().capturing(slot)) return call();
+  if (streams().capturing(slot)) return mapped(specs, call);
   counters(slot.device).copies.fetch_add(1, std::memory_order_relaxed);
   std::vector<HolderRange> behind;
   bool unseen = false;

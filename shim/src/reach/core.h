@@ -56,9 +56,10 @@ class ReachCore {
 
   // A launch of `info` with these parameters on the slot: makes its reach raw, calls, learns. Also while capturing.
   CUresult launch(FunctionInfo& info, void** params, void** extra, StreamSlot& slot, DriverCall call);
-  // Anything that reads `roots`. `wants_scan(reached holders)` says whether a scan belongs behind it; asked once.
-  CUresult operate(Roots roots, FunctionRef<bool(bool)> wants_scan, FunctionInfo* info, StreamSlot& slot,
-                   DriverCall call);
+  // Anything that reads `roots`. `behaviour_of(places)` is asked at most once per try, `wants_scan(behaviour, reached
+  // holders)` once: whether a scan belongs behind it.
+  CUresult operate(Roots roots, FunctionRef<Behaviour&(uint64_t)> behaviour_of,
+                   FunctionRef<bool(Behaviour&, bool)> wants_scan, StreamSlot& slot, DriverCall call);
   // --- copies and sets (copying.cpp)
 
   // Makes both sides raw, calls, carries edges over: pointers in host bytes and in the source's holders become edges of
@@ -66,6 +67,8 @@ class ReachCore {
   CUresult copy(std::span<const CopySpec> specs, StreamSlot& slot, bool async, DriverCall call);
   // Makes the ranges raw and calls.
   CUresult touch(std::span<const CopySpec> specs, StreamSlot& slot, Blocking blocking, DriverCall call);
+  // Maps what the ranges lie in, calls. For copies and sets that are captured or become nodes of a graph.
+  CUresult mapped(std::span<const CopySpec> specs, DriverCall call);
   // What a copy from host memory or on the device tells, before it runs. Outside sections. `scan`: the destination's
   // holder is to be scanned behind it; `unseen`: no CPU has looked at the bytes.
   static constexpr uint64_t kCpuScanBytes = uint64_t{1} << 20;  // above, the GPU scans behind the copy
@@ -88,8 +91,10 @@ class ReachCore {
   bool packing() const { return packing_.load(std::memory_order_seq_cst); }
 
  private:
-  void await_reports(const FunctionInfo& info);
-  std::vector<HolderRange> gather(Roots roots);
+  void await_reports(const Behaviour& behaviour);
+  // The ranges that an operation with these roots may write: allocations, pages of shared units, known foreign ranges.
+  // `readable`, wanted or nullptr: sorted, the pages whose addresses it may read from memory.
+  std::vector<HolderRange> gather(Roots roots, std::vector<uint32_t>* readable);
   void scan_behind(ScanRequest request, const ReachSet& set, StreamSlot& slot);
   CUresult scan_before(Roots roots, StreamSlot& slot, bool managed_only);
   Scanner* scanner_for(const StreamSlot& slot) const;
@@ -125,6 +130,9 @@ void walk_params(const FunctionInfo& info, void** params, void** extra, Sink* si
   (void)info, (void)params, (void)extra, (void)sink;
 #endif
 }
+
+// Logs the words of the parameters that look like addresses, and where they lie (fault_report.cpp).
+void log_parameters(const FunctionInfo& info, void** params);
 
 // The process's. Made on first use with the driver's functions, never destroyed.
 ReachCore& reach_core();

@@ -170,7 +170,9 @@ Edges::Report Edges::scan_reported(const HolderRange& range, uint64_t ticket, st
       continue;
     }
     report.found = true;
-    if (!std::binary_search(before.begin(), before.end(), page)) report.found_new = true;
+    if (std::binary_search(before.begin(), before.end(), page)) continue;
+    report.found_new = true;
+    report.fresh.push_back(page);
   }
   const uint64_t learned = learned_.load(std::memory_order_relaxed);
   merge(holder, pages);

@@ -48,6 +48,7 @@ class Edges {
   struct Report {
     bool found = false;      // at least one live target
     bool found_new = false;  // one that was not known
+    std::vector<uint32_t> fresh;  // those, as pages
     uint32_t false_alarms = 0;
   };
   // The scan's result; `pages` sorted. Replaces the targets unless something else wrote or scans the holder, then adds.

@@ -125,33 +125,53 @@ void FunctionTable::library_unloaded(CUlibrary library) {
          library);
 }
 
-bool FunctionTable::wants_scan(FunctionInfo& info, bool reaches_pointers) const {
-  const uint64_t launch = info.launches.fetch_add(1, std::memory_order_relaxed);
+Behaviour& FunctionInfo::behaviour(uint64_t places) {
+  places = std::max<uint64_t>(places, 1);
+  for (uint32_t i = 0; i + 1 < kBehaviours; ++i) {
+    uint64_t there = behaviours[i].places.load(std::memory_order_relaxed);
+    if (there == 0) behaviours[i].places.compare_exchange_strong(there, places, std::memory_order_relaxed);
+    if (there == places || there == 0) return behaviours[i];
+  }
+  return behaviours[kBehaviours - 1];
+}
+
+bool FunctionInfo::stores() const {
+  return std::any_of(std::begin(behaviours), std::end(behaviours), [](const Behaviour& behaviour) {
+    return behaviour.type.load(std::memory_order_relaxed) == FunctionClass::kStorer;
+  });
+}
+
+bool FunctionInfo::copies() const {
+  return std::any_of(std::begin(behaviours), std::end(behaviours), [](const Behaviour& behaviour) {
+    return behaviour.copies_pointers.load(std::memory_order_relaxed);
+  });
+}
+
+bool FunctionTable::wants_scan(Behaviour& behaviour, bool reaches_pointers) const {
+  const uint64_t launch = behaviour.launches.fetch_add(1, std::memory_order_relaxed);
   if (reaches_pointers) {
-    if (info.copies_pointers.load(std::memory_order_relaxed)) return true;
-    if (info.holder_launches.fetch_add(1, std::memory_order_relaxed) < kFirstHolderLaunches) return true;
+    if (behaviour.copies_pointers.load(std::memory_order_relaxed)) return true;
+    if (behaviour.holder_launches.fetch_add(1, std::memory_order_relaxed) < kFirstHolderLaunches) return true;
   }
   // New until its first scans have reported, however many launches were queued meanwhile.
-  if (launch < kFirstLaunches || info.type.load(std::memory_order_relaxed) != FunctionClass::kPlain) return true;
+  if (launch < kFirstLaunches || behaviour.type.load(std::memory_order_relaxed) != FunctionClass::kPlain) return true;
   return launch % sample_every_ == 0;
 }
 
-bool FunctionTable::scanned(FunctionInfo& info, bool found_pointers, bool found_new, bool reached_pointers) {
-  const bool first = info.scans_reported.fetch_add(1, std::memory_order_relaxed) + 1 == kFirstLaunches;
-  if (found_new) {
-    if (reached_pointers) {
-      info.copies_pointers.store(true, std::memory_order_relaxed);
-    } else {
-      info.type.store(FunctionClass::kStorer, std::memory_order_relaxed);
-    }
+bool FunctionTable::scanned(Behaviour& behaviour, Found found) {
+  const bool first = behaviour.scans_reported.fetch_add(1, std::memory_order_relaxed) + 1 == kFirstLaunches;
+  if (found.not_read) {
+    behaviour.type.store(FunctionClass::kStorer, std::memory_order_relaxed);
+  } else if (found.fresh) {
+    behaviour.copies_pointers.store(true, std::memory_order_relaxed);
   }
-  if (found_pointers) {
-    info.clean_streak.store(0, std::memory_order_relaxed);
-  } else if (info.clean_streak.fetch_add(1, std::memory_order_relaxed) + 1 >= kForgiveAfter) {
-    info.type.store(FunctionClass::kPlain, std::memory_order_relaxed);
+  if (found.pointers) {
+    behaviour.clean_streak.store(0, std::memory_order_relaxed);
+  } else if (behaviour.clean_streak.fetch_add(1, std::memory_order_relaxed) + 1 >= kForgiveAfter) {
+    behaviour.type.store(FunctionClass::kPlain, std::memory_order_relaxed);
   }
   FunctionClass fresh = FunctionClass::kNew;
-  if (first) info.type.compare_exchange_strong(fresh, FunctionClass::kPlain, std::memory_order_relaxed);
+  if (first) behaviour.type.compare_exchange_strong(fresh, FunctionClass::kPlain, std::memory_order_relaxed);
   return first;
 }
 

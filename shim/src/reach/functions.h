@@ -22,6 +22,20 @@ struct ParamSlice {
 // kNew until its first launches were scanned.
 enum class FunctionClass : uint8_t { kNew, kPlain, kStorer };
 
+// What a function did when its parameters held addresses of ours in the same places. A function that stores an address
+// got it as a parameter or read it from memory, so other places are another behaviour: `arange` of numbers stores
+// none, the same kernel given an address as its start stores many.
+struct Behaviour {
+  std::atomic<uint64_t> places{0};  // Walk::places() of its launches; 0: not in use
+  std::atomic<FunctionClass> type{FunctionClass::kNew};
+  std::atomic<uint64_t> launches{0};
+  std::atomic<uint64_t> holder_launches{0};  // launches that reached memory known to hold pointers
+  std::atomic<bool> copies_pointers{false};  // stored what it may have read: scanned whenever it reaches pointers
+  std::atomic<uint32_t> scans_queued{0};
+  std::atomic<uint32_t> scans_reported{0};
+  std::atomic<uint32_t> clean_streak{0};  // scans in a row that found no pointer at all
+};
+
 struct FunctionInfo {
   CUfunction handle = nullptr;
   CUmodule module = nullptr;    // nullptr: not known
@@ -30,12 +44,13 @@ struct FunctionInfo {
   std::vector<ParamSlice> slices;  // parameters of at least 8 bytes
   std::atomic<bool> alive{true};
 
-  std::atomic<FunctionClass> type{FunctionClass::kNew};
-  std::atomic<uint64_t> launches{0};         // counted only while sampling needs it
-  std::atomic<uint64_t> holder_launches{0};  // launches that reached memory known to hold pointers
-  std::atomic<bool> copies_pointers{false};  // stored pointers when it reached some: scanned whenever it does
-  std::atomic<uint32_t> scans_reported{0};
-  std::atomic<uint32_t> clean_streak{0};  // scans in a row that found no pointer at all
+  // Those that come after the others are taken share the last one.
+  static constexpr uint32_t kBehaviours = 8;
+  Behaviour behaviours[kBehaviours];
+  // The behaviour for these places. Lock-free; one or two compares for what is known.
+  Behaviour& behaviour(uint64_t places);
+  bool stores() const;  // in any behaviour
+  bool copies() const;
 };
 
 // How layouts and owners are asked for; the driver's functions, or a test's.
@@ -56,15 +71,24 @@ class FunctionTable {
   void module_unloaded(CUmodule module);
   void library_unloaded(CUlibrary library);
 
-  // The function's first scans are under way: a short wait for them saves further ones.
-  static bool awaits_reports(const FunctionInfo& info) {
-    return info.type.load(std::memory_order_relaxed) == FunctionClass::kNew &&
-           info.launches.load(std::memory_order_relaxed) >= kFirstLaunches;
+  // Its first scans are under way: a short wait for them saves further ones.
+  static bool awaits_reports(const Behaviour& behaviour) {
+    return behaviour.type.load(std::memory_order_relaxed) == FunctionClass::kNew &&
+           behaviour.launches.load(std::memory_order_relaxed) >= kFirstLaunches &&
+           behaviour.scans_reported.load(std::memory_order_relaxed) <
+               behaviour.scans_queued.load(std::memory_order_relaxed);
   }
   // Whether a scan belongs behind this launch; counts the launch. `reaches_pointers`: it reached a holder.
-  bool wants_scan(FunctionInfo& info, bool reaches_pointers) const;
-  // A scan behind a launch of the function reported. Returns true when this classed it for the first time.
-  static bool scanned(FunctionInfo& info, bool found_pointers, bool found_new, bool reached_pointers);
+  bool wants_scan(Behaviour& behaviour, bool reaches_pointers) const;
+  // What a scan behind a launch found: a pointer, one that was not known there, one that it cannot have read from the
+  // memory it reached. A launch with nothing to scan reports that nothing was found.
+  struct Found {
+    bool pointers = false;
+    bool fresh = false;
+    bool not_read = false;
+  };
+  // Returns true when this classed the behaviour for the first time.
+  static bool scanned(Behaviour& behaviour, Found found);
 
  private:
   static constexpr uint32_t kFirstLaunches = 2;

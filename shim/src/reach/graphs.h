@@ -17,6 +17,7 @@ namespace loretoken {
 struct GraphUnion {
   std::vector<uint64_t> words;  // sorted, no duplicates
   std::vector<CopySpec> copies;
+  std::vector<CopySpec> operands;  // of copies and sets: the driver wants them mapped when it instantiates
   std::vector<FunctionInfo*> functions;
   bool everything = false;
 
@@ -31,11 +32,16 @@ class Graphs {
  public:
   explicit Graphs(ReachCore& core) : core_(core) {}
 
-  // After the real call succeeded. `device_launch`: the GPU may launch it by itself; its union is pinned.
-  void instantiated(CUgraphExec exec, CUgraph graph, bool device_launch);
-  // New parameters for a node of the executable graph: added to its union. Before the real call.
-  void updated(CUgraphExec exec, CUgraph graph);
-  void node_updated(CUgraphExec exec, const CUgraphNodeParams& params);
+  // Lists the graph, makes the real call, which fills *exec, and keeps what was listed when it succeeded.
+  // `device_launch`: the GPU may launch it by itself; its union is pinned.
+  CUresult instantiate(CUgraphExec* exec, CUgraph graph, bool device_launch, DriverCall call);
+  // New parameters for all nodes: replace what was listed when the real call succeeded.
+  CUresult update(CUgraphExec exec, CUgraph graph, DriverCall call);
+  // New parameters for a node: added to the union before the real call.
+  CUresult update_child(CUgraphExec exec, CUgraph child, DriverCall call);
+  CUresult update_node(CUgraphExec exec, const CUgraphNodeParams& params, DriverCall call);
+  // A node of a graph that is being built: what copies and sets touch is mapped during the call.
+  CUresult build_node(const CUgraphNodeParams& params, DriverCall call);
   void destroyed(CUgraphExec exec);
   // A conditional node's bodies, which only the call that adds it tells.
   void conditional_added(CUgraphNode node, const CUgraph* bodies, unsigned int count);
@@ -45,18 +51,22 @@ class Graphs {
  private:
   struct Entry {
     std::shared_ptr<const GraphUnion> reach;
-    FunctionInfo* behaviour = nullptr;  // the graph as one function: launches, class
+    Behaviour* behaviour = nullptr;  // the graph as one function: launches, class
   };
+  void pin_union(const GraphUnion& reach);
   void list(CUgraph graph, GraphUnion* out, int depth);
+  // False: a type that may reach anything.
+  bool list_params(const CUgraphNodeParams& params, GraphUnion* out);
   void list_node(CUgraphNode node, GraphUnion* out, int depth);
   void list_kernel(CUfunction function, CUkernel kernel, void** params, void** extra, GraphUnion* out);
-  void merge(CUgraphExec exec, GraphUnion&& more);
+  void merge(CUgraphExec exec, GraphUnion more);
 
   ReachCore& core_;
   std::mutex mutex_;
   std::map<CUgraphExec, Entry> entries_;
+  Behaviour unknown_;  // of graphs that were instantiated before there was memory of ours
   std::map<CUgraphNode, std::vector<CUgraph>> conditionals_;
-  std::vector<std::unique_ptr<FunctionInfo>> behaviours_;  // reports of scans may come after the graph is gone
+  std::vector<std::unique_ptr<Behaviour>> behaviours_;  // reports of scans may come after the graph is gone
 };
 
 Graphs& graphs();

@@ -16,7 +16,7 @@ namespace {
 constexpr auto kAgain = static_cast<CUresult>(0x7fff0001);
 constexpr int kMostRounds = 16;
 
-enum class Need { kNothing, kPlan, kReport, kManagedScan, kAnew };
+enum class Need { kNothing, kPlan, kReport, kClass, kManagedScan, kAnew };
 
 constexpr uint64_t kPatienceNs = 2'000'000;
 
@@ -32,33 +32,39 @@ bool contains_all(const ReachSet& set, const HolderRange& range) {
 
 }  // namespace
 
-void ReachCore::await_reports(const FunctionInfo& info) {
+void ReachCore::await_reports(const Behaviour& behaviour) {
   const uint64_t until = now_ns() + kPatienceNs;
-  for (poll(); FunctionTable::awaits_reports(info) && now_ns() < until; poll()) usleep(10);
+  for (poll(); FunctionTable::awaits_reports(behaviour) && now_ns() < until; poll()) usleep(10);
 }
 
 CUresult ReachCore::launch(FunctionInfo& info, void** params, void** extra, StreamSlot& slot, DriverCall call) {
   counters(slot.device).launches.fetch_add(1, std::memory_order_relaxed);
   t_launching = info.handle;
-  const CUresult result = operate([&](Walk& walk) { walk_params(info, params, extra, &walk); },
-                                  [&](bool holders) { return functions.wants_scan(info, holders); }, &info, slot, call);
+  const CUresult result = operate(
+      [&](Walk& walk) { walk_params(info, params, extra, &walk); },
+      [&](uint64_t places) -> Behaviour& { return info.behaviour(places); },
+      [&](Behaviour& behaviour, bool holders) { return functions.wants_scan(behaviour, holders); }, slot, call);
   t_launching = nullptr;
+  if (strict_check() && (result == CUDA_ERROR_ILLEGAL_ADDRESS || result == CUDA_ERROR_LAUNCH_FAILED)) {
+    log_parameters(info, params);
+  }
   return result;
 }
 
-CUresult ReachCore::operate(Roots roots, FunctionRef<bool(bool)> wants_scan, FunctionInfo* info, StreamSlot& slot,
-                            DriverCall call) {
+CUresult ReachCore::operate(Roots roots, FunctionRef<Behaviour&(uint64_t)> behaviour_of,
+                            FunctionRef<bool(Behaviour&, bool)> wants_scan, StreamSlot& slot, DriverCall call) {
   if (streams().capturing(slot)) return call();
   if (strict_check()) poll();
-  if (info != nullptr && FunctionTable::awaits_reports(*info)) await_reports(*info);
   const bool strict = settings().pointers == Pointers::kStrict;
   if (strict) {
     if (const CUresult result = scan_before(roots, slot, false); result != CUDA_SUCCESS) return result;
   }
   std::optional<bool> wanted;
   bool planned = false;
+  bool awaited = false;
   bool managed_scanned = strict;
   std::vector<HolderRange> plan;
+  std::vector<uint32_t> readable;
   uint64_t number = 0;
   for (;;) {
     Need need = Need::kNothing;
@@ -66,6 +72,8 @@ CUresult ReachCore::operate(Roots roots, FunctionRef<bool(bool)> wants_scan, Fun
     bool managed = false;
     bool met_holders = false;
     uint64_t version = 0;
+    uint64_t places = 0;
+    Behaviour* behaviour = nullptr;
     const ReachSet* reached = nullptr;
     const CUresult result = with_raw(
         slot,
@@ -78,11 +86,13 @@ CUresult ReachCore::operate(Roots roots, FunctionRef<bool(bool)> wants_scan, Fun
           met_holders = walk.met_holders();
           if (met_holders) walk.close(edges, &closure);
           managed = walk.managed();
+          places = walk.places();
           if (walk.host_bytes_read() != 0) {
             counters(slot.device).host_scans.fetch_add(walk.host_bytes_read(), std::memory_order_relaxed);
           }
         },
         [&]() -> CUresult {
+          behaviour = &behaviour_of(places);
           // While room was made, a report may have told of more that is held.
           if (met_holders && edges.version() != version) {
             need = Need::kAnew;
@@ -90,9 +100,11 @@ CUresult ReachCore::operate(Roots roots, FunctionRef<bool(bool)> wants_scan, Fun
             need = Need::kReport;
           } else if (managed && !managed_scanned && packing()) {
             need = Need::kManagedScan;
+          } else if (!awaited && FunctionTable::awaits_reports(*behaviour)) {
+            need = Need::kClass;
           }
           if (need != Need::kNothing) return kAgain;
-          if (!wanted) wanted = wants_scan(closure.holders) || managed || strict || reached->everything;
+          if (!wanted) wanted = wants_scan(*behaviour, closure.holders) || managed || strict || reached->everything;
           if (!*wanted) return call();
           if (!planned) {
             need = Need::kPlan;
@@ -101,13 +113,14 @@ CUresult ReachCore::operate(Roots roots, FunctionRef<bool(bool)> wants_scan, Fun
           number = sequence.announce();
           const CUresult launched = call();
           if (launched != CUDA_SUCCESS || plan.empty()) {
+            if (launched == CUDA_SUCCESS) FunctionTable::scanned(*behaviour, {});
             sequence.done(number);
             return launched;
           }
           ScanRequest request;
           request.holders = std::move(plan);
-          request.function = info;
-          request.reached_pointers = closure.holders;
+          request.behaviour = behaviour;
+          request.readable = std::move(readable);
           request.number = number;
           scan_behind(std::move(request), *reached, slot);
           return launched;
@@ -118,8 +131,11 @@ CUresult ReachCore::operate(Roots roots, FunctionRef<bool(bool)> wants_scan, Fun
     }
     if (result != kAgain) return result;  // made raw failed
     if (need == Need::kPlan) {
-      plan = gather(roots);
+      plan = gather(roots, &readable);
       planned = true;
+    } else if (need == Need::kClass) {
+      await_reports(*behaviour);
+      awaited = true;
     } else if (need == Need::kManagedScan) {
       if (const CUresult scanned = scan_before(roots, slot, true); scanned != CUDA_SUCCESS) return scanned;
       managed_scanned = true;
@@ -140,11 +156,11 @@ void ReachCore::scan_behind(ScanRequest request, const ReachSet& set, StreamSlot
     sequence.done(request.number);
     return;
   }
+  if (request.behaviour != nullptr) request.behaviour->scans_queued.fetch_add(1, std::memory_order_relaxed);
   scanner->queue(std::move(request), slot);
 }
 
-// The ranges that an operation with these roots may write: allocations, pages of shared units, known foreign ranges.
-std::vector<HolderRange> ReachCore::gather(Roots roots) {
+std::vector<HolderRange> ReachCore::gather(Roots roots, std::vector<uint32_t>* readable) {
   ReachSet set;
   std::vector<uint64_t> addresses;
   std::vector<uint64_t> through_memory;
@@ -154,6 +170,11 @@ std::vector<HolderRange> ReachCore::gather(Roots roots) {
   walk.record = &addresses;
   roots(walk);
   walk.close(edges, &closure);
+  if (readable != nullptr) {
+    readable->clear();
+    for (const uint64_t page : through_memory) readable->push_back(page_of(page));
+    std::sort(readable->begin(), readable->end());
+  }
   std::vector<HolderRange> plan;
   for (const uint64_t address : addresses) plan.push_back(holder_of(address));
   for (const uint64_t page : through_memory) plan.push_back(holder_of_page(page));
@@ -172,7 +193,7 @@ std::vector<HolderRange> ReachCore::gather(Roots roots) {
 // Scans what the roots reach and waits, until nothing new is found. `managed_only`: only known foreign ranges.
 CUresult ReachCore::scan_before(Roots roots, StreamSlot& slot, bool managed_only) {
   for (int round = 0; round < kMostRounds; ++round) {
-    std::vector<HolderRange> plan = gather(roots);
+    std::vector<HolderRange> plan = gather(roots, nullptr);
     if (managed_only) std::erase_if(plan, [](const HolderRange& range) { return window().contains(range.base); });
     if (plan.empty()) return CUDA_SUCCESS;
     const uint64_t version = edges.version();

@@ -218,8 +218,7 @@ void Scanner::poll() {
 
 // `records` sorted: index << 32 | page.
 void Scanner::apply(const ScanRequest& request, const std::vector<uint64_t>& records, bool failed) {
-  bool found = false;
-  bool found_new = false;
+  FunctionTable::Found found;
   uint32_t false_alarms = 0;
   auto at = records.begin();
   for (uint32_t i = 0; i < request.holders.size(); ++i) {
@@ -227,21 +226,24 @@ void Scanner::apply(const ScanRequest& request, const std::vector<uint64_t>& rec
     for (; at != records.end() && *at >> 32 == i; ++at) pages.push_back(static_cast<uint32_t>(*at));
     const Edges::Report report =
         edges_.scan_reported(request.holders[i], request.tickets[i], pages, !failed, request.unseen_copy);
-    found |= report.found;
-    found_new |= report.found_new;
+    found.pointers |= report.found;
+    found.fresh |= report.found_new;
+    found.not_read |= failed || std::any_of(report.fresh.begin(), report.fresh.end(), [&](uint32_t page) {
+      return !std::binary_search(request.readable.begin(), request.readable.end(), page);
+    });
     false_alarms += report.false_alarms;
   }
   Counters& count = counters(rt_.ordinal);
   count.false_alarms.fetch_add(false_alarms, std::memory_order_relaxed);
   count.edges.store(edges_.learned(), std::memory_order_relaxed);
   count.edges_live.store(edges_.live(), std::memory_order_relaxed);
-  if (request.function != nullptr) {
-    const FunctionClass before = request.function->type.load(std::memory_order_relaxed);
-    if (FunctionTable::scanned(*request.function, found, found_new, request.reached_pointers)) {
+  if (request.behaviour != nullptr) {
+    const FunctionClass before = request.behaviour->type.load(std::memory_order_relaxed);
+    if (FunctionTable::scanned(*request.behaviour, found)) {
       count.kernels_classed.fetch_add(1, std::memory_order_relaxed);
     }
     if (before != FunctionClass::kStorer &&
-        request.function->type.load(std::memory_order_relaxed) == FunctionClass::kStorer) {
+        request.behaviour->type.load(std::memory_order_relaxed) == FunctionClass::kStorer) {
       count.pointer_kernels.fetch_add(1, std::memory_order_relaxed);
     }
   }

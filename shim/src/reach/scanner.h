@@ -24,8 +24,8 @@ namespace loretoken {
 struct ScanRequest {
   std::vector<HolderRange> holders;
   std::vector<uint64_t> tickets;     // of Edges::scan_queued
-  FunctionInfo* function = nullptr;  // the launch it lies behind, or nullptr
-  bool reached_pointers = false;     // that launch reached holders
+  Behaviour* behaviour = nullptr;    // of the launch it lies behind, or nullptr
+  std::vector<uint32_t> readable;    // pages whose addresses that launch may have read from memory; sorted
   bool unseen_copy = false;
   uint64_t number = 0;  // of ScanSequence
 };

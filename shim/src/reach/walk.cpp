@@ -80,7 +80,7 @@ void Walk::read_pinned() {
     });
     std::sort(found.begin(), found.end());
     found.erase(std::unique(found.begin(), found.end()), found.end());
-    for (const uint64_t word_found : found) word(word_found);
+    for (const uint64_t word_found : found) follow(word_found);
   }
   reading_ = false;
 }

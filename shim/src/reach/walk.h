@@ -23,11 +23,9 @@ class Walk {
         bounds_(known_range_bounds()) {}
 
   void word(uint64_t value) {
-    if (value - base_ < bytes_) {
-      address(value);
-    } else if (bounds_.contains(value)) {
-      outside(value);
-    }
+    ++position_;
+    if (value - base_ < bytes_) places_ = (places_ ^ position_) * 0x9E3779B97F4A7C15ull;
+    follow(value);
   }
   // `words` 8-byte words at 4-byte steps from `data`.
   void words(const void* data, uint32_t count);
@@ -40,6 +38,8 @@ class Walk {
   bool met_holders() const { return count_ != 0; }
 
   bool managed() const { return managed_; }
+  // Which of the words that were walked are addresses of ours, hashed; those in pinned buffers do not count.
+  uint64_t places() const { return places_; }
   // Addresses in flagged units and bases of known ranges.
   std::vector<uint64_t> holders() const;
   // Every address that was walked into, for those who need more than units; nullptr: not recorded.
@@ -48,6 +48,13 @@ class Walk {
 
  private:
   static constexpr uint32_t kInline = 32;
+  void follow(uint64_t value) {
+    if (value - base_ < bytes_) {
+      address(value);
+    } else if (bounds_.contains(value)) {
+      outside(value);
+    }
+  }
   void address(uint64_t value);
   void outside(uint64_t value);
   void read_pinned();
@@ -60,6 +67,8 @@ class Walk {
   bool managed_ = false;
   bool reading_ = false;
   uint64_t host_bytes_ = 0;
+  uint64_t position_ = 0;
+  uint64_t places_ = 0;
   uint32_t count_ = 0;
   uint64_t inline_[kInline];
   std::vector<uint64_t> more_;

@@ -34,10 +34,14 @@ Engine* engine_of(int ordinal) {
 void report_fault(const ReachSet& set, CUresult error) {
   const char* name = nullptr;
   if (t_launching != nullptr && driver().cuFuncGetName != nullptr) driver().cuFuncGetName(&name, t_launching);
+  if (t_launching != nullptr && name == nullptr && driver().cuKernelGetName != nullptr) {
+    driver().cuKernelGetName(&name, reinterpret_cast<CUkernel>(t_launching));
+  }
   uint64_t bytes = 0;
   for (Unit* unit : set) bytes += unit->bytes;
-  log_error("strict check: error %d after %s, whose reach set was %u units of %.1f MiB", error,
-            name != nullptr ? name : "a copy, set or graph", set.size(), static_cast<double>(bytes) / 1048576.0);
+  if (name == nullptr) name = t_launching != nullptr ? "a kernel without a name" : "a copy, set or graph";
+  log_error("strict check: error %d after %s, whose reach set was %u units of %.1f MiB", error, name, set.size(),
+            static_cast<double>(bytes) / 1048576.0);
 }
 
 int device_span() {
@@ -93,10 +97,10 @@ CUresult prepare_slow(ReachSet& set, StreamSlot& slot) {
     if (!split(set, static_cast<uint8_t>(made), &part) && !strict_check()) continue;
     if (strict_check()) {
       result = streams().synchronize(streams().mark_device(static_cast<uint8_t>(made)));
-      if (result == CUDA_SUCCESS) result = engine->make_raw(part, slot, true);
+      if (result == CUDA_SUCCESS) result = engine->make_raw(part, &slot, true);
       if (result == CUDA_SUCCESS) result = engine->isolate(part);
     } else {
-      result = engine->make_raw(part, slot, false);
+      result = engine->make_raw(part, &slot, false);
     }
   }
   if (result == CUDA_SUCCESS) return result;
@@ -108,13 +112,46 @@ CUresult prepare_slow(ReachSet& set, StreamSlot& slot) {
   return result;
 }
 
-void finish_slow(const ReachSet& set, StreamSlot& slot) {
+CUresult hold_mapped(ReachSet& set) {
+  RelaxedCapture relaxed;
+  if (strict_check()) strict_mutex().lock();
+  ReachSet done;
+  CUresult result = CUDA_SUCCESS;
+  for (int ordinal = 0; ordinal < device_span() && result == CUDA_SUCCESS; ++ordinal) {
+    ReachSet part;
+    Engine* engine = engine_of(ordinal);
+    if (engine == nullptr || !split(set, static_cast<uint8_t>(ordinal), &part)) continue;
+    result = engine->make_raw(part, nullptr, true);
+    for (Unit* unit : part) {
+      if (result == CUDA_SUCCESS) done.add(unit);
+    }
+  }
+  if (result == CUDA_SUCCESS) return result;
+  drop_holds(done);
+  if (strict_check()) strict_mutex().unlock();
+  return result;
+}
+
+void drop_mapped(const ReachSet& set) {
+  drop_holds(set);
+  if (strict_check()) strict_mutex().unlock();
+}
+
+CUresult finish_slow(const ReachSet& set, StreamSlot& slot) {
+  CUresult result = CUDA_SUCCESS;
   if (strict_check()) {
-    const CUresult result = streams().synchronize({streams().mark(slot)});
+    result = streams().synchronize({streams().mark(slot)});
     if (result != CUDA_SUCCESS) report_fault(set, result);
   }
   drop_holds(set);
   if (strict_check()) strict_mutex().unlock();
+  return result;
+}
+
+CUresult finish_alone(StreamSlot& slot) {
+  const CUresult result = streams().synchronize({streams().mark(slot)});
+  if (result != CUDA_SUCCESS) report_fault({}, result);
+  return result;
 }
 
 }  // namespace loretoken

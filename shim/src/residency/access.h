@@ -23,7 +23,15 @@ void drop_holds(const ReachSet& set);
 // The slow way: makes the set raw per device (each unit then carries a hold), strict check's isolation. An unsuccessful
 // call leaves nothing held.
 CUresult prepare_slow(ReachSet& set, StreamSlot& slot);
-void finish_slow(const ReachSet& set, StreamSlot& slot);
+// For driver calls that look addresses up but queue nothing (a captured copy, a graph's nodes and its instantiation:
+// the driver refuses what is not mapped): everything in the set is mapped until drop_mapped(). Waits on the host; inside
+// a capture too. An unsuccessful call leaves nothing held.
+CUresult hold_mapped(ReachSet& set);
+void drop_mapped(const ReachSet& set);
+// Strict check: waits for the operation and returns its fault.
+CUresult finish_slow(const ReachSet& set, StreamSlot& slot);
+// Strict check, after an operation that reached nothing of ours: as finish_slow.
+CUresult finish_alone(StreamSlot& slot);
 
 // The function this thread launches now, for strict check's report of a fault; nullptr for other operations.
 inline thread_local CUfunction t_launching __attribute__((tls_model("initial-exec"))) = nullptr;
@@ -54,8 +62,9 @@ CUresult with_raw(StreamSlot& slot, Collect&& collect, Call&& call, Blocking blo
         streams().submitted(slot);
         if (hold) drop_holds(set);
         section.leave();
-        if (prepared) finish_slow(held, slot);
-        return result;
+        if (!prepared && !strict_check()) return result;
+        const CUresult fault = prepared ? finish_slow(held, slot) : finish_alone(slot);
+        return result != CUDA_SUCCESS ? result : fault;
       }
     }
     if (prepared) finish_slow(held, slot);

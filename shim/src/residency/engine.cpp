@@ -112,7 +112,7 @@ void Engine::unback(Unit& unit) {
   changed_.notify_all();
 }
 
-CUresult Engine::make_raw(const ReachSet& set, StreamSlot& stream, bool host_wait) {
+CUresult Engine::make_raw(const ReachSet& set, StreamSlot* stream, bool host_wait) {
   const uint64_t started = now_ns();
   std::unique_lock<std::mutex> turn(turn_, std::defer_lock);
   Lock lock(mutex_);
@@ -146,10 +146,11 @@ CUresult Engine::make_raw(const ReachSet& set, StreamSlot& stream, bool host_wai
   for (Unit* unit : set) {
     unit->requested = false;
     unit->last_reach.store(now, std::memory_order_relaxed);
-    unit->stream_mask.fetch_or(stream.mask(), std::memory_order_relaxed);
+    if (stream == nullptr) continue;
+    unit->stream_mask.fetch_or(stream->mask(), std::memory_order_relaxed);
 #ifndef LORETOKEN_MUTATE_EVENT_WAIT
     if (error == CUDA_SUCCESS && unit->state.load(std::memory_order_acquire) == UnitState::kArriving) {
-      error = driver().cuStreamWaitEvent(stream.stream, unit->ready, 0);
+      error = driver().cuStreamWaitEvent(stream->stream, unit->ready, 0);
     }
 #endif
   }
@@ -159,6 +160,9 @@ CUresult Engine::make_raw(const ReachSet& set, StreamSlot& stream, bool host_wai
            })) {
       settle(true);
     }
+  }
+  for (Unit* unit : set) {
+    if (stream == nullptr && error == CUDA_SUCCESS && unit->hidden) error = map(*unit);
   }
   const bool low = room() < low_water_;
   if (low) wake_mover();

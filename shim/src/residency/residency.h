@@ -40,9 +40,9 @@ class Residency {
   // Makes every unit of the set raw for `stream`: queues unpacks on our stream and lets `stream` wait for them by
   // event. On success each unit carries one hold, to be given back by release_holds() after the operation was queued.
   // CUDA_ERROR_OUT_OF_MEMORY if the set itself does not fit the physical limit; both figures are logged.
-  // `stream` nullptr-able: host-side users (pins, synchronous queries) pass host_wait = true and the call returns when
-  // bytes are there.
-  virtual CUresult make_raw(const ReachSet& set, StreamSlot& stream, bool host_wait = false) = 0;
+  // `host_wait`: returns when the bytes are there. `stream` nullptr, with host_wait only: no operation follows on a
+  // stream; the units are mapped (also those that the strict check had hidden) while they are held.
+  virtual CUresult make_raw(const ReachSet& set, StreamSlot* stream, bool host_wait) = 0;
   virtual void release_holds(const ReachSet& set) = 0;
 
   // Makes raw and keeps raw until unpin. Counted per reason. Pins nest.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <iterator>
 #include <thread>
 
 #include "driver/driver.h"
@@ -143,9 +144,13 @@ bool Streams::cover(StreamSlot& slot, uint64_t seq, CUevent* event) {
     return false;
   }
   if (!slot.open.load(std::memory_order_acquire)) return false;
-  if (any_capture()) {
-    // The legacy stream may not be touched while any stream is capturing; others only when not capturing themselves.
-    if (slot.stream == nullptr || capturing(slot)) return false;
+  if (any_capture() && slot.stream != nullptr && capturing(slot)) return false;
+  // The legacy stream may not be touched while a stream that synchronises with it is captured. No capture begins
+  // between the question and the record.
+  std::unique_lock<std::mutex> no_capture_begins(legacy_mutex_, std::defer_lock);
+  if (slot.stream == nullptr) {
+    no_capture_begins.lock();
+    if (any_capture() && captured_with_legacy(slot.context)) return false;
   }
   const uint64_t covered = slot.submitted.load(std::memory_order_acquire);
   CUevent fresh = nullptr;
@@ -247,18 +252,20 @@ void Streams::stream_closing(CUstream stream) {
 }
 
 void Streams::context_closing(CUcontext context) {
-  std::lock_guard lock(mutex_);
-  for (auto it = by_key_.begin(); it != by_key_.end();) {
-    StreamSlot* slot = it->second;
-    if (slot->context != context) {
-      ++it;
-      continue;
+  std::vector<StreamSlot*> closing;
+  {
+    std::lock_guard lock(mutex_);
+    for (auto it = by_key_.begin(); it != by_key_.end();) {
+      StreamSlot* slot = it->second;
+      if (slot->context == context) closing.push_back(slot);
+      it = slot->context == context ? by_key_.erase(it) : std::next(it);
     }
+  }
+  for (StreamSlot* slot : closing) {
     std::lock_guard slot_lock(slot->mutex_);
     slot->marks_.clear();  // the events go with the context
     slot->passed.store(slot->submitted.load(std::memory_order_acquire), std::memory_order_release);
     slot->open.store(false, std::memory_order_release);
-    it = by_key_.erase(it);
   }
   generation_.fetch_add(1, std::memory_order_acq_rel);
 }
@@ -279,7 +286,25 @@ void Streams::capture_began(StreamSlot& capturing_slot) {
     CUevent event = nullptr;
     if (slot->passed.load(std::memory_order_acquire) < seq) cover(*slot, seq, &event);
   }
+  std::lock_guard no_legacy_record(legacy_mutex_);
   captures_.fetch_add(1, std::memory_order_acq_rel);
+}
+
+// Whether a stream of the context that synchronises with its legacy stream is captured. The capture that is just about
+// to begin counts as one.
+bool Streams::captured_with_legacy(CUcontext context) {
+  std::lock_guard lock(mutex_);
+  uint32_t found = 0;
+  for (const auto& slot : slots_) {
+    // A thread's own stream cannot be asked from here: a capture of it is one that was not found.
+    if (!slot->open.load(std::memory_order_acquire) || slot->stream == nullptr || slot->per_thread) continue;
+    if (slot->context != context || !capturing(*slot)) continue;
+    ++found;
+    unsigned int flags = 0;
+    if (driver().cuStreamGetFlags(slot->stream, &flags) != CUDA_SUCCESS) return true;
+    if ((flags & CU_STREAM_NON_BLOCKING) == 0) return true;
+  }
+  return found < captures_.load(std::memory_order_acquire);
 }
 
 void Streams::capture_ended() {

@@ -96,12 +96,14 @@ class Streams {
   StreamSlot& find_or_open(const Key& key, bool per_thread);
   bool poll(StreamSlot&, uint64_t seq);                   // slot.mutex_ held
   bool cover(StreamSlot&, uint64_t seq, CUevent* event);  // slot.mutex_ held; false: cannot be recorded from here
+  bool captured_with_legacy(CUcontext context);
 
   mutable std::mutex mutex_;                        // guards slots_, by_key_, free_bits_
   std::vector<std::unique_ptr<StreamSlot>> slots_;  // never freed: tickets point at them
   std::unordered_map<Key, StreamSlot*, KeyHash> by_key_;
   uint64_t used_bits_ = 0;
   std::atomic<uint64_t> generation_{1};  // bumped when a slot closes: thread caches look up anew
+  std::mutex legacy_mutex_;  // held while a capture is announced and while the legacy stream is recorded
   std::atomic<uint32_t> captures_{0};
   std::atomic<bool> fencing_{false};
 };

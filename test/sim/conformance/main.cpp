@@ -41,6 +41,7 @@ constexpr Section kSections[] = {
     {"vmm_create", conformance::section_vmm_create, true},
     {"vmm_map", conformance::section_vmm_map, true},
     {"vmm_share", conformance::section_vmm_share, true},
+    {"vmm_graph", conformance::section_vmm_graph, true},
     {"pointers", conformance::section_pointers, true},
     {"pools", conformance::section_pools, true},
     {"streams", conformance::section_streams, true},

@@ -70,6 +70,7 @@ void section_host_memory();
 void section_vmm_create();
 void section_vmm_map();
 void section_vmm_share();
+void section_vmm_graph();
 void section_pointers();
 void section_pools();
 void section_streams();
