@@ -14,11 +14,12 @@ namespace {
 enum class Place { kOurs, kScannable, kPinnedHost, kHost, kForeignDevice };
 
 // Where an address outside arrays lies. Cost for ours: a compare; for the others a call into the driver.
-Place place_of(uint64_t address) {
+Place place_of(uint64_t address, bool on_device) {
   if (window().contains(address)) return Place::kOurs;
   if (const std::optional<KnownRange> range = known_range_at(address)) {
     return range->kind == RangeKind::kPinned ? Place::kPinnedHost : Place::kScannable;
   }
+  if (on_device) return Place::kForeignDevice;
   unsigned int type = 0;
   const auto ask = driver().cuPointerGetAttribute;
   if (ask == nullptr || ask(&type, CU_POINTER_ATTRIBUTE_MEMORY_TYPE, address) != CUDA_SUCCESS) return Place::kHost;
@@ -69,7 +70,7 @@ void add_operands(std::span<const CopySpec> specs, ReachSet* set) {
 
 void ReachCore::host_copy_begins(const CopySpec& spec, bool async, uint64_t cpu_limit, bool* scan, bool* unseen) {
   if (spec.total() < 8 || spec.dst == 0) return;
-  const Place to = place_of(spec.dst);
+  const Place to = place_of(spec.dst, spec.dst_on_device);
   if (to == Place::kPinnedHost) return;  // read at each launch that reaches it
   if (to == Place::kOurs && spec.total() > cpu_limit) {
     *scan = *unseen = true;
@@ -83,7 +84,7 @@ void ReachCore::host_copy_begins(const CopySpec& spec, bool async, uint64_t cpu_
     return;
   }
   // Pinned memory may change until the stream comes to the copy.
-  if (async && to == Place::kOurs && place_of(spec.src) == Place::kPinnedHost) *scan = true;
+  if (async && to == Place::kOurs && place_of(spec.src, spec.src_on_device) == Place::kPinnedHost) *scan = true;
   if (pages.empty() && !flagged(spec.dst, spec.dst_extent(), kFlagHoldsEdges)) return;
   const HolderRange holder = holder_of(spec.dst);
   if (holder.bytes == 0) return;
@@ -96,7 +97,7 @@ void ReachCore::device_copy_begins(const CopySpec& spec, bool* scan, bool* unsee
   const uint64_t bytes = spec.src_extent();
   const bool ours = window().contains(spec.src);
   if (ours && !flagged(spec.src, bytes, kFlagHoldsEdges | kFlagScanPending)) return;
-  const Place to = place_of(spec.dst);
+  const Place to = place_of(spec.dst, spec.dst_on_device);
   if (to == Place::kHost || to == Place::kPinnedHost) return;
   if (to == Place::kForeignDevice) {
     while (edges.pending(spec.src, bytes)) {
@@ -120,7 +121,7 @@ void ReachCore::device_copy_begins(const CopySpec& spec, bool* scan, bool* unsee
 }
 
 bool ReachCore::carry(const CopySpec& spec, bool async, uint64_t cpu_limit, bool* scan, bool* unseen) {
-  const Place from = place_of(spec.src);
+  const Place from = place_of(spec.src, spec.src_on_device);
   if (from == Place::kHost || from == Place::kPinnedHost) {
     host_copy_begins(spec, async, cpu_limit, scan, unseen);
   } else if (from != Place::kForeignDevice) {

@@ -34,6 +34,10 @@ struct CopySpec {
   uint64_t rows = 1;
   uint64_t dst_pitch = 0;
   uint64_t src_pitch = 0;
+  // The caller said so. Without, an address that the driver does not know is pageable host memory, which memory that a
+  // graph owns would be mistaken for.
+  bool dst_on_device = false;
+  bool src_on_device = false;
   uint64_t total() const { return width * rows; }
   uint64_t dst_extent() const { return rows == 0 || width == 0 ? 0 : (rows - 1) * dst_pitch + width; }
   uint64_t src_extent() const { return rows == 0 || width == 0 ? 0 : (rows - 1) * src_pitch + width; }

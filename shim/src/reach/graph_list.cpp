@@ -43,6 +43,14 @@ void GraphUnion::add(const CopySpec& spec) {
 }
 
 void GraphUnion::settle() {
+  const auto owns = [&](uint64_t address) {
+    return std::any_of(owned.begin(), owned.end(),
+                       [&](const auto& range) { return address - range.first < range.second; });
+  };
+  for (CopySpec& spec : copies) {
+    spec.dst_on_device |= owns(spec.dst);
+    spec.src_on_device |= owns(spec.src);
+  }
   std::sort(words.begin(), words.end());
   words.erase(std::unique(words.begin(), words.end()), words.end());
   std::sort(functions.begin(), functions.end());
@@ -137,13 +145,18 @@ void Graphs::list_node(CUgraphNode node, GraphUnion* out, int depth) {
       for (CUgraph body : bodies) list(body, out, depth + 1);
       break;
     }
+    case CU_GRAPH_NODE_TYPE_MEM_ALLOC: {
+      CUDA_MEM_ALLOC_NODE_PARAMS params{};
+      listed = d.cuGraphMemAllocNodeGetParams(node, &params) == CUDA_SUCCESS;
+      if (listed) out->owned.emplace_back(params.dptr, params.bytesize);
+      break;
+    }
     case CU_GRAPH_NODE_TYPE_HOST:
     case CU_GRAPH_NODE_TYPE_EMPTY:
     case CU_GRAPH_NODE_TYPE_WAIT_EVENT:
     case CU_GRAPH_NODE_TYPE_EVENT_RECORD:
     case CU_GRAPH_NODE_TYPE_EXT_SEMAS_SIGNAL:
     case CU_GRAPH_NODE_TYPE_EXT_SEMAS_WAIT:
-    case CU_GRAPH_NODE_TYPE_MEM_ALLOC:
     case CU_GRAPH_NODE_TYPE_MEM_FREE:
       break;
     default:

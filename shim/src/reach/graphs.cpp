@@ -37,6 +37,7 @@ void Graphs::merge(CUgraphExec exec, GraphUnion more) {
   if (at == entries_.end()) return;
   const GraphUnion& old = *at->second.reach;
   more.words.insert(more.words.end(), old.words.begin(), old.words.end());
+  more.owned.insert(more.owned.end(), old.owned.begin(), old.owned.end());
   more.copies.insert(more.copies.end(), old.copies.begin(), old.copies.end());
   more.functions.insert(more.functions.end(), old.functions.begin(), old.functions.end());
   more.everything |= old.everything;

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include "reach/core.h"
@@ -17,6 +18,7 @@ namespace loretoken {
 struct GraphUnion {
   std::vector<uint64_t> words;  // sorted, no duplicates
   std::vector<CopySpec> copies;
+  std::vector<std::pair<uint64_t, uint64_t>> owned;  // memory of the graph's own: first address, bytes
   std::vector<CopySpec> operands;  // of copies and sets: the driver wants them mapped when it instantiates
   std::vector<FunctionInfo*> functions;
   bool everything = false;
@@ -25,7 +27,7 @@ struct GraphUnion {
   void words_at(const void* data, uint32_t count);
   void add(uint64_t word);
   void add(const CopySpec& spec);
-  void settle();  // sorts
+  void settle();  // sorts; copies learn what the graph owns
 };
 
 class Graphs {

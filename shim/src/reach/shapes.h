@@ -34,7 +34,8 @@ std::vector<CopySpec> slices_of(const Box& c) {
     const uint64_t src_row = (c.srcZ + z) * src_height + c.srcY;
     slices.push_back({linear_start(c.dstMemoryType, c.dstHost, c.dstDevice, c.dstXInBytes, dst_row * dst_pitch),
                       linear_start(c.srcMemoryType, c.srcHost, c.srcDevice, c.srcXInBytes, src_row * src_pitch),
-                      c.WidthInBytes, c.Height, dst_pitch, src_pitch});
+                      c.WidthInBytes, c.Height, dst_pitch, src_pitch, c.dstMemoryType == CU_MEMORYTYPE_DEVICE,
+                      c.srcMemoryType == CU_MEMORYTYPE_DEVICE});
   }
   return slices;
 }
