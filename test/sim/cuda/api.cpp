@@ -102,8 +102,11 @@ ApiCall::ApiCall(const char* name, Need need) {
     return;
   }
   ctx = stack.back();
-  if (need == Need::kCurrent) return;
-  error = ctx->destroyed ? CUDA_ERROR_CONTEXT_IS_DESTROYED : ctx->sticky;
+  if (ctx->destroyed) {
+    error = CUDA_ERROR_CONTEXT_IS_DESTROYED;
+  } else if (need == Need::kContext) {
+    error = ctx->sticky;
+  }
 }
 
 PerThreadDefault::PerThreadDefault() : before_(use_per_thread) {

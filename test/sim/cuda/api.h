@@ -14,7 +14,7 @@ namespace loretoken::sim {
 enum class Need {
   kNothing,  // works before cuInit
   kInit,     // needs cuInit
-  kCurrent,  // needs a current context, in error or not
+  kCurrent,  // needs a living current context, in error or not
   kContext,  // needs a living current context without a sticky error
 };
 
