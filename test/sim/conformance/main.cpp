@@ -39,6 +39,7 @@ constexpr Section kSections[] = {
     {"copies", conformance::section_copies, true},
     {"host_memory", conformance::section_host_memory, true},
     {"vmm_create", conformance::section_vmm_create, true},
+    {"vmm_reserve", conformance::section_vmm_reserve, true},
     {"vmm_map", conformance::section_vmm_map, true},
     {"vmm_share", conformance::section_vmm_share, true},
     {"vmm_graph", conformance::section_vmm_graph, true},

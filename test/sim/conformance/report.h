@@ -68,6 +68,7 @@ void section_memory();
 void section_copies();
 void section_host_memory();
 void section_vmm_create();
+void section_vmm_reserve();
 void section_vmm_map();
 void section_vmm_share();
 void section_vmm_graph();

@@ -48,7 +48,7 @@ CUresult initialise() {
     auto device = std::make_unique<Device>();
     device->ordinal = static_cast<int>(s.devices.size());
     if (!device->memory.open(card.memory_bytes, s.seed + s.devices.size(), poison)) return CUDA_ERROR_OUT_OF_MEMORY;
-    device->heap = std::make_unique<Heap>(&device->memory);
+    device->heap = std::make_unique<Heap>(&device->memory, HeapOf::kContext);
     device->default_pool = std::make_shared<Pool>(&device->memory);
     device->default_pool->device = device->ordinal;
     device->default_pool->is_default = true;
@@ -102,7 +102,11 @@ ApiCall::ApiCall(const char* name, Need need) {
     return;
   }
   ctx = stack.back();
-  error = ctx->destroyed ? CUDA_ERROR_CONTEXT_IS_DESTROYED : ctx->sticky;
+  if (ctx->destroyed) {
+    error = CUDA_ERROR_CONTEXT_IS_DESTROYED;
+  } else if (need == Need::kContext) {
+    error = ctx->sticky;
+  }
 }
 
 PerThreadDefault::PerThreadDefault() : before_(use_per_thread) {
@@ -161,6 +165,14 @@ Mapping* find_mapping(uintptr_t address) {
   return address - found.base < found.size ? &found : nullptr;
 }
 
+const std::pair<const uintptr_t, uint64_t>* find_reservation(uintptr_t address) {
+  auto& all = state().reservations;
+  auto it = all.upper_bound(address);
+  if (it == all.begin()) return nullptr;
+  --it;
+  return address - it->first < it->second ? &*it : nullptr;
+}
+
 bool is_pinned(const void* host, size_t bytes) {
   const auto address = reinterpret_cast<uintptr_t>(host);
   auto found = find_allocation(address);
@@ -171,7 +183,7 @@ bool is_pinned(const void* host, size_t bytes) {
 bool is_device_address(uintptr_t address) {
   auto found = find_allocation(address);
   if (found) return found->kind != Kind::kHost && found->kind != Kind::kRegistered;
-  return find_mapping(address) != nullptr;
+  return find_reservation(address) != nullptr;
 }
 
 }  // namespace loretoken::sim

@@ -14,6 +14,7 @@ namespace loretoken::sim {
 enum class Need {
   kNothing,  // works before cuInit
   kInit,     // needs cuInit
+  kCurrent,  // needs a living current context, in error or not
   kContext,  // needs a living current context without a sticky error
 };
 
@@ -22,7 +23,7 @@ class ApiCall {
  public:
   ApiCall(const char* name, Need need);
   CUresult error = CUDA_SUCCESS;
-  std::shared_ptr<Context> ctx;  // for Need::kContext
+  std::shared_ptr<Context> ctx;  // for Need::kCurrent and Need::kContext
 };
 
 #define SIM_API(name, need)       \

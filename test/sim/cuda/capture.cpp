@@ -128,6 +128,7 @@ CUresult record_event(Lock& lock, const std::shared_ptr<Event>& event, const std
   if (flags > CU_EVENT_RECORD_EXTERNAL) return CUDA_ERROR_INVALID_VALUE;
   if (event->ctx != stream->ctx) return CUDA_ERROR_INVALID_HANDLE;
   if (!stream->capture) {
+    if (flags == CU_EVENT_RECORD_EXTERNAL) return CUDA_ERROR_ILLEGAL_STATE;
     if (CUresult error = refuse_implicit(*stream)) return error;
     event->capture.reset();
     event->last = enqueue(lock, stream, EmptyBody{});
@@ -178,8 +179,7 @@ extern "C" {
 
 CUresult cuThreadExchangeStreamCaptureMode(CUstreamCaptureMode* mode) {
   SIM_API(cuThreadExchangeStreamCaptureMode, kInit);
-  if (!mode || *mode < CU_STREAM_CAPTURE_MODE_GLOBAL || *mode > CU_STREAM_CAPTURE_MODE_RELAXED)
-    return CUDA_ERROR_INVALID_VALUE;
+  if (!mode) return CUDA_ERROR_INVALID_VALUE;
   std::swap(*mode, thread_mode);
   return CUDA_SUCCESS;
 }

@@ -22,8 +22,8 @@ struct Capture {
 CUresult submit(Lock& lock, const std::shared_ptr<Stream>& stream, Body body,
                 std::shared_ptr<Marker>* marker = nullptr);
 
-// For calls that capture cannot take (synchronous copies, allocation): STREAM_CAPTURE_UNSUPPORTED and the captures that
-// forbid it become invalid, as the thread's capture mode says.
+// For calls that capture cannot take (allocation, waiting, asking; not synchronous copies): STREAM_CAPTURE_UNSUPPORTED
+// and the captures that forbid it become invalid, as the thread's capture mode says.
 CUresult refuse_unsafe_call();
 // For synchronising calls on a stream: refused while it is captured.
 CUresult refuse_captured(Stream& stream);

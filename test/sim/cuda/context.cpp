@@ -22,12 +22,13 @@ std::shared_ptr<Context> make_context(int device, unsigned flags) {
   ctx->legacy = make_stream(ctx, 0, 0);
   ctx->legacy->legacy = true;
   ctx->limits = {{CU_LIMIT_STACK_SIZE, 1024},
-                 {CU_LIMIT_PRINTF_FIFO_SIZE, 1u << 20},
+                 {CU_LIMIT_PRINTF_FIFO_SIZE, 8650752},
                  {CU_LIMIT_MALLOC_HEAP_SIZE, 8u << 20},
-                 {CU_LIMIT_DEV_RUNTIME_SYNC_DEPTH, 2},
                  {CU_LIMIT_DEV_RUNTIME_PENDING_LAUNCH_COUNT, 2048},
                  {CU_LIMIT_MAX_L2_FETCH_GRANULARITY, 64},
-                 {CU_LIMIT_PERSISTING_L2_CACHE_SIZE, 0}};
+                 {CU_LIMIT_PERSISTING_L2_CACHE_SIZE, 11796480},
+                 {CU_LIMIT_SHMEM_SIZE, 232448},
+                 {CU_LIMIT_CIG_ENABLED, 0}};
   s.contexts.add(ctx);
   board::publish_context(device, true);
   return ctx;
@@ -84,7 +85,7 @@ CUresult cuDevicePrimaryCtxRelease_v2(CUdevice ordinal) {
   Device* device = find_device(ordinal);
   if (!device) return CUDA_ERROR_INVALID_DEVICE;
   if (!device->primary_refs) return CUDA_ERROR_INVALID_CONTEXT;
-  if (--device->primary_refs == 0) destroy(lock, std::exchange(device->primary, nullptr));
+  if (--device->primary_refs == 0 && device->primary) destroy(lock, std::exchange(device->primary, nullptr));
   return CUDA_SUCCESS;
 }
 
@@ -92,7 +93,7 @@ CUresult cuDevicePrimaryCtxReset_v2(CUdevice ordinal) {
   SIM_API_LOCKED(cuDevicePrimaryCtxReset_v2, kInit);
   Device* device = find_device(ordinal);
   if (!device) return CUDA_ERROR_INVALID_DEVICE;
-  device->primary_refs = 0;
+  // Who retained the context must still release it.
   if (device->primary) destroy(lock, std::exchange(device->primary, nullptr));
   return CUDA_SUCCESS;
 }
@@ -149,6 +150,7 @@ CUresult cuCtxCreate_v4(CUcontext* out, CUctxCreateParams* params, unsigned int 
 
 CUresult cuCtxDestroy_v2(CUcontext handle) {
   SIM_API_LOCKED(cuCtxDestroy_v2, kInit);
+  if (!handle) return CUDA_ERROR_INVALID_VALUE;
   auto ctx = context_of(handle);
   if (!ctx || ctx->primary) return CUDA_ERROR_INVALID_CONTEXT;
   destroy(lock, ctx);
@@ -163,6 +165,7 @@ CUresult cuCtxDestroy(CUcontext handle) {
 
 CUresult cuCtxPushCurrent_v2(CUcontext handle) {
   SIM_API_LOCKED(cuCtxPushCurrent_v2, kInit);
+  if (!handle) return CUDA_ERROR_INVALID_VALUE;
   auto ctx = context_of(handle);
   if (!ctx) return CUDA_ERROR_INVALID_CONTEXT;
   context_stack().push_back(ctx);
@@ -211,7 +214,7 @@ CUresult cuCtxGetCurrent(CUcontext* out) {
 }
 
 CUresult cuCtxGetDevice(CUdevice* out) {
-  SIM_API(cuCtxGetDevice, kContext);
+  SIM_API(cuCtxGetDevice, kCurrent);
   if (!out) return CUDA_ERROR_INVALID_VALUE;
   *out = api.ctx->device;
   return CUDA_SUCCESS;
@@ -230,7 +233,7 @@ CUresult cuCtxGetDevice_v2(CUdevice* out, CUcontext handle) {
 CUresult cuCtxGetFlags(unsigned int* flags) {
   SIM_API_LOCKED(cuCtxGetFlags, kContext);
   if (!flags) return CUDA_ERROR_INVALID_VALUE;
-  *flags = api.ctx->flags;
+  *flags = api.ctx->flags | CU_CTX_MAP_HOST;
   return CUDA_SUCCESS;
 }
 

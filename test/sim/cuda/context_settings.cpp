@@ -1,5 +1,6 @@
 // Limits and settings of contexts, access between devices.
 #include "api.h"
+#include "capture.h"
 
 using namespace loretoken::sim;
 
@@ -10,6 +11,7 @@ CUresult cuCtxSetLimit(CUlimit limit, size_t value) {
   auto it = api.ctx->limits.find(limit);
   if (it == api.ctx->limits.end())
     return limit < CU_LIMIT_MAX ? CUDA_ERROR_UNSUPPORTED_LIMIT : CUDA_ERROR_INVALID_VALUE;
+  if (CUresult error = refuse_unsafe_call()) return error;
   it->second = value;
   return CUDA_SUCCESS;
 }

@@ -90,6 +90,7 @@ CUresult check_array(CUarray handle, size_t x, size_t y, size_t z, const CUDA_ME
 
 CUresult check_side(CUmemorytype type, const Side& side, const CUDA_MEMCPY3D_PEER& s) {
   if (s.Height > 1 && side.pitch < s.WidthInBytes) return CUDA_ERROR_INVALID_VALUE;
+  if (s.Depth > 1 && side.slice < s.Height * side.pitch) return CUDA_ERROR_INVALID_VALUE;
   if (type == CU_MEMORYTYPE_HOST) return side.base ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
   if (type == CU_MEMORYTYPE_UNIFIED) {
     // Any host address is fine; what the driver knows must be long enough.
@@ -110,10 +111,6 @@ CUresult check_address(CUdeviceptr address, size_t bytes) {
   if (const LtHostGlobal* global = find_global(address))
     return address + bytes <= reinterpret_cast<uintptr_t>(global->address) + global->size ? CUDA_SUCCESS
                                                                                           : CUDA_ERROR_INVALID_VALUE;
-  // Reserved but not mapped: the operation runs, and faults.
-  auto& all = state().reservations;
-  auto it = all.upper_bound(address);
-  if (it != all.begin() && address - std::prev(it)->first < std::prev(it)->second) return CUDA_SUCCESS;
   return CUDA_ERROR_INVALID_VALUE;
 }
 
@@ -176,10 +173,8 @@ CUresult check_copy(const CopyBody& copy) {
 
 CUresult submit_copy(Lock& lock, const std::shared_ptr<Stream>& stream, CopyBody copy, Blocking blocking) {
   if (CUresult error = check_copy(copy)) return error;
-  if (blocking == Blocking::kSync) {
+  if (blocking == Blocking::kSync)
     if (CUresult error = refuse_captured(*stream)) return error;
-    if (CUresult error = refuse_unsafe_call()) return error;
-  }
   const auto& s = copy.shape;
   if (empty(s)) return CUDA_SUCCESS;
   const Place from = place_of(s.srcMemoryType, source_of(s), s);

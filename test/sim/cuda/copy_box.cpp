@@ -63,6 +63,13 @@ CopyBody peer(const CUDA_MEMCPY3D_PEER& shape) {
   return copy;
 }
 
+// Batches cannot be captured; the capture goes on.
+CUresult refuse_in_capture(ApiCall& api, CUstream handle) {
+  Lock lock(state().mutex);
+  auto stream = find_stream(*api.ctx, handle);
+  return stream && stream->capture ? CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED : CUDA_SUCCESS;
+}
+
 CopyBody batch_copy(const CUDA_MEMCPY3D_BATCH_OP& op, CUresult& error) {
   CopyBody copy;
   auto& s = copy.shape;
@@ -181,6 +188,7 @@ CUresult cuMemcpyBatchAsync_v2(CUdeviceptr* targets, CUdeviceptr* sources, size_
       attribute_count > count || attribute_indices[0])
     return CUDA_ERROR_INVALID_VALUE;
   if (!stream || stream == CU_STREAM_LEGACY) return CUDA_ERROR_INVALID_VALUE;
+  if (CUresult error = refuse_in_capture(api, stream)) return error;
   for (size_t i = 0; i < count; ++i) {
     if (!sizes[i]) return CUDA_ERROR_INVALID_VALUE;
     if (CUresult error = run(api, linear_copy(targets[i], sources[i], sizes[i]), stream, Blocking::kAsync))
@@ -199,6 +207,7 @@ CUresult cuMemcpyBatchAsync(CUdeviceptr* targets, CUdeviceptr* sources, size_t* 
 CUresult cuMemcpy3DBatchAsync_v2(size_t count, CUDA_MEMCPY3D_BATCH_OP* ops, unsigned long long flags, CUstream stream) {
   SIM_API(cuMemcpy3DBatchAsync_v2, kContext);
   if (!count || !ops || flags || !stream || stream == CU_STREAM_LEGACY) return CUDA_ERROR_INVALID_VALUE;
+  if (CUresult error = refuse_in_capture(api, stream)) return error;
   for (size_t i = 0; i < count; ++i) {
     CUresult error = CUDA_SUCCESS;
     CopyBody copy = batch_copy(ops[i], error);

@@ -70,6 +70,7 @@ CUresult cuEventQuery(CUevent handle) {
   auto event = state().events.find(handle);
   if (!event) return CUDA_ERROR_INVALID_HANDLE;
   if (CUresult error = refuse_captured_event(*event)) return error;
+  if (CUresult error = refuse_unsafe_call()) return error;
   return !event->last || event->last->done ? event->ctx->sticky : CUDA_ERROR_NOT_READY;
 }
 
@@ -78,6 +79,7 @@ CUresult cuEventSynchronize(CUevent handle) {
   auto event = state().events.find(handle);
   if (!event) return CUDA_ERROR_INVALID_HANDLE;
   if (CUresult error = refuse_captured_event(*event)) return error;
+  if (CUresult error = refuse_unsafe_call()) return error;
   wait(lock, std::shared_ptr<Marker>(event->last));
   return event->ctx->sticky;
 }
@@ -85,8 +87,7 @@ CUresult cuEventSynchronize(CUevent handle) {
 CUresult cuEventElapsedTime_v2(float* out, CUevent from, CUevent to) {
   SIM_API_LOCKED(cuEventElapsedTime_v2, kContext);
   auto start = state().events.find(from), end = state().events.find(to);
-  if (!out) return CUDA_ERROR_INVALID_VALUE;
-  if (!start || !end || !start->last || !end->last) return CUDA_ERROR_INVALID_HANDLE;
+  if (!out || !start || !end || !start->last || !end->last) return CUDA_ERROR_INVALID_HANDLE;
   if ((start->flags | end->flags) & CU_EVENT_DISABLE_TIMING) return CUDA_ERROR_INVALID_HANDLE;
   if (!start->last->done || !end->last->done) return CUDA_ERROR_NOT_READY;
   const auto ns = static_cast<double>(static_cast<int64_t>(end->last->time_ns - start->last->time_ns));

@@ -122,7 +122,7 @@ CUresult cuFuncGetName(const char** name, CUfunction handle) {
 
 CUresult cuFuncGetParamInfo(CUfunction handle, size_t index, size_t* offset, size_t* size) {
   SIM_API_LOCKED(cuFuncGetParamInfo, kContext);
-  auto function = resolve_function(handle, api.ctx);
+  auto function = state().functions.find(handle);  // a CUkernel does not do here
   if (!function) return CUDA_ERROR_INVALID_HANDLE;
   return param_info(*function->kernel, index, offset, size);
 }

@@ -122,7 +122,7 @@ CUresult alloc_body(CUmemPoolProps props, size_t bytes, AllocBody& body, CUdevic
   if (!device) return CUDA_ERROR_INVALID_DEVICE;
   // The address is fixed now; the memory is charged by each launch.
   Block block{0, round_up(bytes, kGranularity), true};
-  if (!device->memory.take(block.size, block.offset)) return CUDA_ERROR_OUT_OF_MEMORY;
+  if (!device->memory.take_last(block.size, block.offset)) return CUDA_ERROR_OUT_OF_MEMORY;
   auto& stack = context_stack();
   auto allocation = register_allocation(reinterpret_cast<uintptr_t>(device->memory.arena() + block.offset), bytes,
                                         Kind::kGraph, stack.back());

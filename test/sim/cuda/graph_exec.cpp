@@ -20,8 +20,10 @@ CUresult instantiate(ApiCall& api, CUgraphExec* out, CUgraph handle, cuuint64_t 
   auto graph = state().graphs.find(handle);
   if (!out || !graph || flags & ~kKnownFlags) return CUDA_ERROR_INVALID_VALUE;
   if (ordered_nodes(*graph, nullptr).size() != graph->nodes.size()) return CUDA_ERROR_INVALID_VALUE;  // a cycle
-  if (CUresult error = charge_graph(*graph)) return error;
+  if (CUresult error = refuse_unsafe_call()) return error;
   auto exec = std::make_shared<GraphExec>();
+  if (CUresult error = own_memory(*graph, exec)) return error;
+  if (CUresult error = charge_graph(*graph)) return error;
   exec->plan = clone_graph(*graph, false);
   exec->ctx = api.ctx;
   exec->flags = flags;
@@ -152,13 +154,7 @@ CUresult cuGraphLaunch(CUgraphExec handle, CUstream stream_handle) {
   if (!stream) return CUDA_ERROR_INVALID_HANDLE;
   auto exec = state().graph_execs.find(handle);
   if (!exec) return CUDA_ERROR_INVALID_VALUE;
-  if (stream->capture) {
-    auto child = clone_graph(*exec->plan, true);
-    child->child = true;
-    state().graphs.add(child);
-    return submit(lock, stream, ChildBody{child});
-  }
-  if (CUresult error = refuse_implicit(*stream)) return error;
+  if (CUresult error = refuse_captured(*stream)) return error;
   if (CUresult error = launch_memory(*exec)) return error;
   // One executable graph never overlaps with itself.
   Markers behind;

@@ -21,7 +21,25 @@ void visit(const Graph& graph, const std::function<void(const Body&)>& fn) {
   }
 }
 
+void uncharge(Allocation& allocation) {
+  allocation.charged = false;
+  Reserve& reserve = find_device(allocation.device)->graph_memory;
+  reserve.drop(allocation.block.size);
+  reserve.trim(0);
+}
+
 }  // namespace
+
+CUresult own_memory(const Graph& graph, const std::shared_ptr<GraphExec>& exec) {
+  bool taken = false;
+  visit(graph, [&](const Body& body) {
+    auto* alloc = std::get_if<AllocBody>(&body);
+    if (!alloc) return;
+    taken = taken || !alloc->allocation->exec.expired();
+    if (!taken) alloc->allocation->exec = exec;
+  });
+  return taken ? CUDA_ERROR_NOT_SUPPORTED : CUDA_SUCCESS;
+}
 
 CUresult charge_graph(const Graph& graph) {
   std::vector<Allocation*> fresh;
@@ -30,18 +48,17 @@ CUresult charge_graph(const Graph& graph) {
     if (alloc && !alloc->allocation->charged) fresh.push_back(alloc->allocation.get());
   });
   for (size_t i = 0; i < fresh.size(); ++i) {
-    DeviceMemory& memory = find_device(fresh[i]->device)->memory;
-    if (!memory.charge(fresh[i]->block.size)) {
+    Device& device = *find_device(fresh[i]->device);
+    if (!device.graph_memory.hold(fresh[i]->block.size)) {
       trim_pools(fresh[i]->device);
-      if (!memory.charge(fresh[i]->block.size)) {
-        for (size_t k = 0; k < i; ++k) {
-          fresh[k]->charged = false;
-          find_device(fresh[k]->device)->memory.uncharge(fresh[k]->block.size);
-        }
+      if (!device.graph_memory.hold(fresh[i]->block.size)) {
+        for (size_t k = 0; k < i; ++k) uncharge(*fresh[k]);
         return CUDA_ERROR_OUT_OF_MEMORY;
       }
     }
     fresh[i]->charged = true;
+    device.graph_high = std::max(device.graph_high, device.graph_memory.charged());
+    device.graph_reserved_high = std::max(device.graph_reserved_high, device.graph_memory.charged());
     publish(fresh[i]->device);
   }
   return CUDA_SUCCESS;
@@ -56,6 +73,7 @@ CUresult launch_memory(GraphExec& exec) {
   const bool auto_free = exec.flags & CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH;
   for (Allocation* a : made)
     if (a->live && !auto_free) return CUDA_ERROR_INVALID_VALUE;
+  if (CUresult error = charge_graph(*exec.plan)) return error;  // trimmed meanwhile
   for (Allocation* a : made) a->live = true;
   for (Allocation* a : freed) a->live = false;
   return CUDA_SUCCESS;
@@ -81,6 +99,9 @@ CUresult cuDeviceGraphMemTrim(CUdevice device) {
   SIM_API_LOCKED(cuDeviceGraphMemTrim, kInit);
   if (!find_device(device)) return CUDA_ERROR_INVALID_DEVICE;
   sweep_graph_memory();
+  for (auto& [base, a] : state().allocations)
+    if (a->kind == Kind::kGraph && a->device == device && a->charged && !a->live) uncharge(*a);
+  publish(device);
   return CUDA_SUCCESS;
 }
 
@@ -89,22 +110,17 @@ CUresult cuDeviceGetGraphMemAttribute(CUdevice ordinal, CUgraphMem_attribute att
   Device* device = find_device(ordinal);
   if (!device) return CUDA_ERROR_INVALID_DEVICE;
   if (!value) return CUDA_ERROR_INVALID_VALUE;
-  cuuint64_t reserved = 0;
-  for (auto& [base, a] : state().allocations)
-    if (a->kind == Kind::kGraph && a->device == ordinal && a->charged) reserved += a->block.size;
   cuuint64_t answer = 0;
   switch (attribute) {
-    case CU_GRAPH_MEM_ATTR_USED_MEM_CURRENT:
-      answer = device->graph_used;
+    case CU_GRAPH_MEM_ATTR_USED_MEM_CURRENT:  // what belongs to graphs, in use or not
+    case CU_GRAPH_MEM_ATTR_RESERVED_MEM_CURRENT:
+      answer = device->graph_memory.charged();
       break;
     case CU_GRAPH_MEM_ATTR_USED_MEM_HIGH:
-      answer = device->graph_used_high;
-      break;
-    case CU_GRAPH_MEM_ATTR_RESERVED_MEM_CURRENT:
-      answer = reserved;
+      answer = device->graph_high;
       break;
     case CU_GRAPH_MEM_ATTR_RESERVED_MEM_HIGH:
-      answer = std::max<cuuint64_t>(reserved, device->graph_used_high);
+      answer = device->graph_reserved_high;
       break;
     default:
       return CUDA_ERROR_INVALID_VALUE;
@@ -119,7 +135,8 @@ CUresult cuDeviceSetGraphMemAttribute(CUdevice ordinal, CUgraphMem_attribute att
   if (!device) return CUDA_ERROR_INVALID_DEVICE;
   if (!value || (attribute != CU_GRAPH_MEM_ATTR_USED_MEM_HIGH && attribute != CU_GRAPH_MEM_ATTR_RESERVED_MEM_HIGH))
     return CUDA_ERROR_INVALID_VALUE;
-  device->graph_used_high = device->graph_used;
+  (attribute == CU_GRAPH_MEM_ATTR_USED_MEM_HIGH ? device->graph_high : device->graph_reserved_high) =
+      device->graph_memory.charged();
   return CUDA_SUCCESS;
 }
 

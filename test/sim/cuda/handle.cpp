@@ -28,8 +28,6 @@ void drop_if_unused(const std::shared_ptr<Handle>& handle) {
 
 namespace {
 
-constexpr uint64_t kMaxHandle = 1ull << 46;
-
 std::shared_ptr<Handle> handle_of(CUmemGenericAllocationHandle value) {
   auto handle = state().handles.find(reinterpret_cast<void*>(value));
   return handle && handle->refs ? handle : nullptr;
@@ -43,7 +41,6 @@ CUresult check(const CUmemAllocationProp* prop) {
       break;
     case CU_MEM_LOCATION_TYPE_HOST:
     case CU_MEM_LOCATION_TYPE_HOST_NUMA:
-    case CU_MEM_LOCATION_TYPE_HOST_NUMA_CURRENT:
       break;
     default:
       return CUDA_ERROR_INVALID_VALUE;
@@ -80,7 +77,7 @@ extern "C" {
 CUresult cuMemCreate(CUmemGenericAllocationHandle* out, size_t size, const CUmemAllocationProp* prop,
                      unsigned long long flags) {
   SIM_API_LOCKED(cuMemCreate, kInit);
-  if (!out || !size || size % kGranularity || size > kMaxHandle || flags) return CUDA_ERROR_INVALID_VALUE;
+  if (!out || !size || size % kGranularity || flags) return CUDA_ERROR_INVALID_VALUE;
   if (CUresult error = check(prop)) return error;
   auto handle = std::make_shared<Handle>();
   handle->prop = *prop;
@@ -173,8 +170,8 @@ CUresult cuMemImportFromShareableHandle(CUmemGenericAllocationHandle* out, void*
   if (!out || type != CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR) return CUDA_ERROR_INVALID_VALUE;
   const int fd = static_cast<int>(reinterpret_cast<intptr_t>(os_handle));
   struct stat theirs {};
-  if (fstat(fd, &theirs) != 0 || theirs.st_size == 0 || static_cast<uint64_t>(theirs.st_size) % kGranularity)
-    return CUDA_ERROR_INVALID_VALUE;
+  if (fstat(fd, &theirs) != 0) return CUDA_ERROR_UNKNOWN;
+  if (theirs.st_size == 0 || static_cast<uint64_t>(theirs.st_size) % kGranularity) return CUDA_ERROR_INVALID_VALUE;
   for (auto& [key, handle] : state().handles.all()) {
     struct stat ours {};
     if (handle->fd < 0 || fstat(handle->fd, &ours) != 0 || ours.st_ino != theirs.st_ino) continue;

@@ -94,8 +94,8 @@ CUresult cuMemHostUnregister(void* host) {
   SIM_API_LOCKED(cuMemHostUnregister, kContext);
   auto found = find_allocation(reinterpret_cast<uintptr_t>(host));
   if (!host) return CUDA_ERROR_INVALID_VALUE;
-  if (!found || found->kind != Kind::kRegistered || found->base != reinterpret_cast<uintptr_t>(host))
-    return CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
+  if (!found || found->kind != Kind::kRegistered) return CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
+  if (found->base != reinterpret_cast<uintptr_t>(host)) return CUDA_ERROR_INVALID_VALUE;
   if (CUresult error = refuse_unsafe_call()) return error;
   found->free_queued = true;
   wait(lock, pending_of_device(found->device));

@@ -57,7 +57,8 @@ CUresult cuIpcGetEventHandle(CUipcEventHandle* out, CUevent handle) {
   SIM_API_LOCKED(cuIpcGetEventHandle, kContext);
   auto event = state().events.find(handle);
   if (!event) return CUDA_ERROR_INVALID_HANDLE;
-  if (!out || !(event->flags & CU_EVENT_INTERPROCESS)) return CUDA_ERROR_INVALID_VALUE;
+  if (!out) return CUDA_ERROR_INVALID_VALUE;
+  if (!(event->flags & CU_EVENT_INTERPROCESS)) return CUDA_ERROR_INVALID_HANDLE;
   std::memset(out, 0, sizeof *out);
   std::memcpy(out, &handle, sizeof handle);
   return CUDA_SUCCESS;

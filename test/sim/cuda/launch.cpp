@@ -40,8 +40,10 @@ CUresult pack_params(const LtHostKernel& kernel, size_t bytes, void** params, vo
       return CUDA_ERROR_INVALID_VALUE;
     }
   }
-  if (!buffer || !has_size || size < bytes) return CUDA_ERROR_INVALID_VALUE;
-  std::memcpy(packed, buffer, bytes);
+  if (!buffer || !has_size) return CUDA_ERROR_INVALID_VALUE;
+  // A short buffer is taken: the driver leaves the rest to chance. A structure's padding may follow the last parameter.
+  if (size > round_up(bytes, 8)) return CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES;
+  std::memcpy(packed, buffer, std::min(size, bytes));
   return CUDA_SUCCESS;
 }
 
@@ -98,6 +100,12 @@ CUresult launch(ApiCall& api, const CUDA_KERNEL_NODE_PARAMS_v2& params, CUstream
   return submit(lock, stream, std::move(body));
 }
 
+// All blocks of a cooperative launch must be resident at once.
+CUresult check_cooperative(uint64_t blocks, uint64_t threads) {
+  const bool fits = !threads || blocks <= 132 * std::min<uint64_t>(32, 2048 / threads);
+  return fits ? CUDA_SUCCESS : CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE;
+}
+
 }  // namespace
 
 extern "C" {
@@ -111,6 +119,12 @@ CUresult cuLaunchKernel(CUfunction f, unsigned gx, unsigned gy, unsigned gz, uns
 CUresult cuLaunchKernelEx(const CUlaunchConfig* c, CUfunction f, void** params, void** extra) {
   SIM_API(cuLaunchKernelEx, kContext);
   if (!c || (c->numAttrs && !c->attrs)) return CUDA_ERROR_INVALID_VALUE;
+  for (unsigned i = 0; i < c->numAttrs; ++i) {
+    if (c->attrs[i].id != CU_LAUNCH_ATTRIBUTE_COOPERATIVE || !c->attrs[i].value.cooperative) continue;
+    const uint64_t blocks = static_cast<uint64_t>(c->gridDimX) * c->gridDimY * c->gridDimZ;
+    if (CUresult error = check_cooperative(blocks, static_cast<uint64_t>(c->blockDimX) * c->blockDimY * c->blockDimZ))
+      return error;
+  }
   return launch(api,
                 {f, c->gridDimX, c->gridDimY, c->gridDimZ, c->blockDimX, c->blockDimY, c->blockDimZ, c->sharedMemBytes,
                  params, extra, nullptr, nullptr},
@@ -120,10 +134,8 @@ CUresult cuLaunchKernelEx(const CUlaunchConfig* c, CUfunction f, void** params, 
 CUresult cuLaunchCooperativeKernel(CUfunction f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by,
                                    unsigned bz, unsigned shared, CUstream stream, void** params) {
   SIM_API(cuLaunchCooperativeKernel, kContext);
-  // All blocks must be resident at once.
-  const uint64_t threads = static_cast<uint64_t>(bx) * by * bz;
-  if (threads && static_cast<uint64_t>(gx) * gy * gz > 132 * std::min<uint64_t>(32, 2048 / threads))
-    return CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE;
+  if (CUresult error = check_cooperative(static_cast<uint64_t>(gx) * gy * gz, static_cast<uint64_t>(bx) * by * bz))
+    return error;
   return launch(api, {f, gx, gy, gz, bx, by, bz, shared, params, nullptr, nullptr, nullptr}, stream);
 }
 

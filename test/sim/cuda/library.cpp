@@ -8,10 +8,14 @@ using namespace loretoken::sim;
 
 namespace {
 
-CUresult add(CUlibrary* out, std::shared_ptr<Image> image) {
+CUresult add(CUlibrary* out, std::shared_ptr<Image> image, CUresult broken) {
   Lock lock(state().mutex);
   auto library = std::make_shared<Library>();
   library->image = std::move(image);
+  library->broken = broken;
+  state().libraries.add(library);
+  *out = as_handle<CUlibrary>(library.get());
+  if (broken) return CUDA_SUCCESS;
   const LtHostModule& table = library->image->table();
   for (uint32_t i = 0; i < table.kernel_count; ++i) {
     auto kernel = std::make_shared<Kernel>();
@@ -20,8 +24,6 @@ CUresult add(CUlibrary* out, std::shared_ptr<Image> image) {
     library->kernels[table.kernels[i].name] = kernel;
     state().kernels.add(kernel);
   }
-  state().libraries.add(library);
-  *out = as_handle<CUlibrary>(library.get());
   return CUDA_SUCCESS;
 }
 
@@ -35,7 +37,8 @@ CUresult cuLibraryLoadData(CUlibrary* out, const void* code, CUjit_option*, void
   if (!out || !code) return CUDA_ERROR_INVALID_VALUE;
   CUresult error = CUDA_SUCCESS;
   auto image = open_image(code, error);
-  return image ? add(out, std::move(image)) : error;
+  // Images are looked at when they are first used.
+  return image || error == CUDA_ERROR_INVALID_IMAGE ? add(out, std::move(image), error) : error;
 }
 
 CUresult cuLibraryLoadFromFile(CUlibrary* out, const char* path, CUjit_option*, void**, unsigned int, CUlibraryOption*,
@@ -44,7 +47,7 @@ CUresult cuLibraryLoadFromFile(CUlibrary* out, const char* path, CUjit_option*, 
   if (!out || !path) return CUDA_ERROR_INVALID_VALUE;
   CUresult error = CUDA_SUCCESS;
   auto image = open_file(path, error);
-  return image ? add(out, std::move(image)) : error;
+  return image ? add(out, std::move(image), error) : error;
 }
 
 CUresult cuLibraryUnload(CUlibrary handle) {
@@ -71,6 +74,7 @@ CUresult cuLibraryGetKernel(CUkernel* out, CUlibrary handle, const char* name) {
   if (!out || !name) return CUDA_ERROR_INVALID_VALUE;
   auto library = state().libraries.find(handle);
   if (!library) return CUDA_ERROR_INVALID_HANDLE;
+  if (library->broken) return library->broken;
   auto it = library->kernels.find(name);
   if (it == library->kernels.end()) return CUDA_ERROR_NOT_FOUND;
   *out = as_handle<CUkernel>(it->second.get());
@@ -82,6 +86,7 @@ CUresult cuLibraryGetKernelCount(unsigned int* count, CUlibrary handle) {
   auto library = state().libraries.find(handle);
   if (!count) return CUDA_ERROR_INVALID_VALUE;
   if (!library) return CUDA_ERROR_INVALID_HANDLE;
+  if (library->broken) return library->broken;
   *count = static_cast<unsigned>(library->kernels.size());
   return CUDA_SUCCESS;
 }
@@ -91,6 +96,7 @@ CUresult cuLibraryEnumerateKernels(CUkernel* out, unsigned int count, CUlibrary 
   auto library = state().libraries.find(handle);
   if (!out || !count) return CUDA_ERROR_INVALID_VALUE;
   if (!library) return CUDA_ERROR_INVALID_HANDLE;
+  if (library->broken) return library->broken;
   unsigned i = 0;
   for (auto& [name, kernel] : library->kernels)
     if (i < count) out[i++] = as_handle<CUkernel>(kernel.get());
@@ -102,6 +108,7 @@ CUresult cuLibraryGetModule(CUmodule* out, CUlibrary handle) {
   auto library = state().libraries.find(handle);
   if (!out) return CUDA_ERROR_INVALID_VALUE;
   if (!library) return CUDA_ERROR_INVALID_HANDLE;
+  if (library->broken) return library->broken;
   *out = as_handle<CUmodule>(library_module(*library, api.ctx).get());
   return CUDA_SUCCESS;
 }
@@ -111,6 +118,7 @@ CUresult cuLibraryGetGlobal(CUdeviceptr* address, size_t* bytes, CUlibrary handl
   if (!name || (!address && !bytes)) return CUDA_ERROR_INVALID_VALUE;
   auto library = state().libraries.find(handle);
   if (!library) return CUDA_ERROR_INVALID_HANDLE;
+  if (library->broken) return library->broken;
   library_module(*library, api.ctx);
   const LtHostModule& table = library->image->table();
   for (uint32_t i = 0; i < table.global_count; ++i) {

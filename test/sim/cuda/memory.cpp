@@ -61,13 +61,16 @@ void release(Allocation& allocation) {
       device.heap->free(allocation.block);
       break;
     case Kind::kPool:
-      allocation.pool->used -= round_up(allocation.size, kSmallAlign);
+      if (allocation.counted) allocation.pool->used -= allocation.size;
       allocation.pool->heap.free(allocation.block);
       break;
     case Kind::kGraph:
       device.memory.unmap(allocation.block.offset, allocation.block.size);
       device.memory.give(allocation.block.offset, allocation.block.size);
-      if (allocation.charged) device.memory.uncharge(allocation.block.size);
+      if (allocation.charged) {
+        device.graph_memory.drop(allocation.block.size);
+        device.graph_memory.trim(0);
+      }
       break;
     case Kind::kHost:
     case Kind::kManaged:
@@ -121,8 +124,11 @@ CUresult cuMemAllocPitch_v2(CUdeviceptr* out, size_t* pitch, size_t width, size_
 }
 
 CUresult cuMemFree_v2(CUdeviceptr address) {
+  if (!address) {
+    SIM_API(cuMemFree_v2, kInit);
+    return CUDA_SUCCESS;
+  }
   SIM_API_LOCKED(cuMemFree_v2, kContext);
-  if (!address) return CUDA_SUCCESS;
   auto allocation = find_allocation(address);
   if (!allocation || allocation->base != address || allocation->free_queued || allocation->kind == Kind::kHost ||
       allocation->kind == Kind::kRegistered || allocation->kind == Kind::kIpc)
@@ -135,11 +141,11 @@ CUresult cuMemFree_v2(CUdeviceptr address) {
   wait(lock, pending_of_device(allocation->device));
   if (graph) {
     // The graph may make it again; its address stays taken.
-    Device& device = *find_device(allocation->device);
-    device.memory.unmap(allocation->block.offset, allocation->block.size);
-    device.graph_used -= allocation->block.size;
+    find_device(allocation->device)->memory.unmap(allocation->block.offset, allocation->block.size);
     return CUDA_SUCCESS;
   }
+  // The driver does not take memory that is freed this way out of its pool's used bytes.
+  allocation->counted = false;
   release(*allocation);
   return CUDA_SUCCESS;
 }

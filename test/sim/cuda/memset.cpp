@@ -56,10 +56,8 @@ CUresult set(ApiCall& api, CUdeviceptr target, size_t pitch, unsigned value, uns
   if (!stream) return CUDA_ERROR_INVALID_HANDLE;
   MemsetBody body;
   if (CUresult error = memset_body({target, pitch, value, element, width, height}, body)) return error;
-  if (blocking == Blocking::kSync) {
+  if (blocking == Blocking::kSync)
     if (CUresult error = refuse_captured(*stream)) return error;
-    if (CUresult error = refuse_unsafe_call()) return error;
-  }
   if (!body.set.width) return CUDA_SUCCESS;
   const bool pinned = is_pinned(reinterpret_cast<void*>(target), 1);
   std::shared_ptr<Marker> marker;

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "api.h"
+#include "capture.h"
 
 namespace loretoken::sim {
 
@@ -47,12 +48,14 @@ std::shared_ptr<Function> resolve_function(CUfunction handle, const std::shared_
   return library_module(*kernel->library, ctx)->functions[kernel->kernel->name];
 }
 
-const LtHostGlobal* find_global(uintptr_t address) {
+const LtHostGlobal* find_global(uintptr_t address, std::shared_ptr<Context>* owner) {
   for (auto& [key, module] : state().modules.all()) {
     const LtHostModule& table = module->image->table();
     for (uint32_t i = 0; i < table.global_count; ++i) {
       const auto base = reinterpret_cast<uintptr_t>(table.globals[i].address);
-      if (address >= base && address - base < table.globals[i].size) return &table.globals[i];
+      if (address < base || address - base >= table.globals[i].size) continue;
+      if (owner) *owner = module->ctx;
+      return &table.globals[i];
     }
   }
   return nullptr;
@@ -108,6 +111,7 @@ CUresult cuModuleUnload(CUmodule handle) {
   SIM_API_LOCKED(cuModuleUnload, kContext);
   auto module = state().modules.find(handle);
   if (!module || module->library) return CUDA_ERROR_INVALID_HANDLE;
+  if (CUresult error = refuse_unsafe_call()) return error;
   wait(lock, pending_of(*module->ctx));
   for (auto& [name, function] : module->functions) state().functions.remove(function.get());
   state().modules.remove(handle);

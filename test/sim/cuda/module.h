@@ -55,6 +55,7 @@ struct Kernel {
 // Context-independent: a module per context is made when it is first needed there.
 struct Library {
   std::shared_ptr<Image> image;
+  CUresult broken = CUDA_SUCCESS;  // what every question about an image that is none is answered with
   std::map<std::string, std::shared_ptr<Kernel>> kernels;
   std::map<const Context*, std::shared_ptr<Module>> modules;
 };
@@ -63,8 +64,8 @@ std::shared_ptr<Module> make_module(const std::shared_ptr<Context>& ctx, std::sh
 std::shared_ptr<Module> library_module(Library& library, const std::shared_ptr<Context>& ctx);
 // The function of a CUfunction, or of a CUkernel in the context, as launches accept both; null when it is neither.
 std::shared_ptr<Function> resolve_function(CUfunction handle, const std::shared_ptr<Context>& ctx);
-// The global variable that holds the address, in any loaded module.
-const LtHostGlobal* find_global(uintptr_t address);
+// The global variable that holds the address, in any loaded module; `owner` is the module's context.
+const LtHostGlobal* find_global(uintptr_t address, std::shared_ptr<Context>* owner = nullptr);
 
 }  // namespace loretoken::sim
 

@@ -31,6 +31,17 @@ void add_hole(std::map<uint64_t, uint64_t>& holes, uint64_t offset, uint64_t siz
   holes[offset] = size;
 }
 
+bool take_last_hole(std::map<uint64_t, uint64_t>& holes, uint64_t size, uint64_t& offset) {
+  for (auto it = holes.rbegin(); it != holes.rend(); ++it) {
+    if (it->second < size) continue;
+    offset = it->first + it->second - size;
+    it->second -= size;
+    if (!it->second) holes.erase(offset);
+    return true;
+  }
+  return false;
+}
+
 bool take_hole(std::map<uint64_t, uint64_t>& holes, uint64_t size, uint64_t& offset) {
   for (auto it = holes.begin(); it != holes.end(); ++it) {
     if (it->second < size) continue;
@@ -76,6 +87,10 @@ bool DeviceMemory::take(uint64_t size, uint64_t& offset) {
   return take_hole(holes_, size, offset);
 }
 
+bool DeviceMemory::take_last(uint64_t size, uint64_t& offset) {
+  return take_last_hole(holes_, size, offset);
+}
+
 void DeviceMemory::give(uint64_t offset, uint64_t size) {
   dirty_ += size;
   if (dirty_ > kDirtyLimit) {
@@ -113,30 +128,23 @@ void DeviceMemory::unmap(uint64_t offset, uint64_t size) const {
   mprotect(arena_ + offset, size, PROT_NONE);
 }
 
-bool Heap::hold(uint64_t bytes) {
-  const uint64_t from_cache = std::min(cached_, bytes);
-  if (!memory_->charge(bytes - from_cache)) return false;
-  cached_ -= from_cache;
-  held_ += bytes;
-  return true;
+// Charges and takes; neither when one of the two fails.
+bool Heap::take(uint64_t size, uint64_t& offset) {
+  if (!reserve_.hold(size)) return false;
+  if (owner_ == HeapOf::kPool ? memory_->take_last(size, offset) : memory_->take(size, offset)) return true;
+  drop(size);
+  return false;
 }
 
 void Heap::drop(uint64_t bytes) {
-  held_ -= bytes;
-  if (keep_freed_) {
-    cached_ += bytes;
-  } else {
-    memory_->uncharge(bytes);
-  }
+  reserve_.drop(bytes);
+  if (!keep_freed_) reserve_.trim(0);
 }
 
 bool Heap::alloc(uint64_t size, Block& block) {
   if (size > kSmallLimit) {
     block = {0, round_up(size, kGranularity), true};
-    if (block.size < size || !hold(block.size)) return false;
-    if (memory_->take(block.size, block.offset)) return true;
-    drop(block.size);
-    return false;
+    return block.size >= size && take(block.size, block.offset);
   }
   block = {0, round_up(std::max<uint64_t>(size, 1), kSmallAlign), false};
   uint64_t inside = 0;
@@ -146,12 +154,8 @@ bool Heap::alloc(uint64_t size, Block& block) {
     block.offset = offset + inside;
     return true;
   }
-  if (!hold(kGranularity)) return false;
   Slab slab{0, block.size, {}};
-  if (!memory_->take(kGranularity, slab.offset)) {
-    drop(kGranularity);
-    return false;
-  }
+  if (!take(kGranularity, slab.offset)) return false;
   memory_->map(slab.offset, kGranularity);
   slab.holes[block.size] = kGranularity - block.size;
   block.offset = slab.offset;
@@ -175,13 +179,6 @@ void Heap::free(const Block& block) {
   memory_->give(slab.offset, kGranularity);
   slabs_.erase(it);
   drop(kGranularity);
-}
-
-void Heap::trim(uint64_t keep) {
-  if (reserved() <= keep) return;
-  const uint64_t back = std::min(cached_, reserved() - keep);
-  cached_ -= back;
-  memory_->uncharge(back);
 }
 
 }  // namespace loretoken::sim

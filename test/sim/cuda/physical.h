@@ -11,11 +11,14 @@
 #include <map>
 #include <vector>
 
+#include "reserve.h"
+
 namespace loretoken::sim {
 
 inline constexpr uint64_t kGranularity = 2u << 20;
 inline constexpr uint64_t kSmallLimit = 1u << 20;  // larger requests get extents of their own
 inline constexpr uint64_t kSmallAlign = 512;
+inline constexpr uint64_t kPoolChunk = 32u << 20;  // pools and graphs reserve memory in these
 
 inline uint64_t round_up(uint64_t value, uint64_t unit) {
   return (value + unit - 1) / unit * unit;
@@ -35,6 +38,8 @@ class DeviceMemory {
 
   // Takes a free extent; size is a multiple of kGranularity. False when the file has no such hole.
   bool take(uint64_t size, uint64_t& offset);
+  // The same at the other end of the file: memory of pools never stands where a plain block was freed.
+  bool take_last(uint64_t size, uint64_t& offset);
   void give(uint64_t offset, uint64_t size);
 
   bool charge(uint64_t bytes);
@@ -66,18 +71,25 @@ struct Block {
   bool large = false;
 };
 
-// Hands out blocks; what it holds is charged to the device. `cached` bytes stay charged after a free (memory pools).
+enum class HeapOf { kContext, kPool };
+
+// Hands out blocks; what it holds is charged to the device. A pool's heap stays charged after a free.
 class Heap {
  public:
-  explicit Heap(DeviceMemory* memory) : memory_(memory) {}
+  Heap(DeviceMemory* memory, HeapOf owner)
+      : memory_(memory),
+        reserve_(memory, owner == HeapOf::kPool ? kPoolChunk : kGranularity),
+        owner_(owner),
+        keep_freed_(owner == HeapOf::kPool) {}
 
   // False when the device's capacity does not allow it. The block of a large request is not mapped yet.
   bool alloc(uint64_t size, Block& block);
   void free(const Block& block);
 
-  uint64_t reserved() const { return held_ + cached_; }
-  // Gives cached bytes back until at most `keep` bytes are reserved (blocks in use always stay).
-  void trim(uint64_t keep);
+  uint64_t held() const { return reserve_.held(); }
+  uint64_t reserved() const { return reserve_.charged(); }
+  // Gives reserved bytes back until at most `keep` are left (blocks in use always stay).
+  void trim(uint64_t keep) { reserve_.trim(keep); }
   void keep_freed(bool keep) { keep_freed_ = keep; }
 
  private:
@@ -86,13 +98,14 @@ class Heap {
     uint64_t used;
     std::map<uint64_t, uint64_t> holes;  // offset in slab → size
   };
-  bool hold(uint64_t bytes);
+  bool take(uint64_t size, uint64_t& offset);
   void drop(uint64_t bytes);
 
   DeviceMemory* memory_;
+  Reserve reserve_;
+  HeapOf owner_;
+  bool keep_freed_;
   std::map<uint64_t, Slab> slabs_;
-  uint64_t held_ = 0, cached_ = 0;
-  bool keep_freed_ = false;
 };
 
 }  // namespace loretoken::sim

@@ -3,6 +3,7 @@
 
 #include "allocate.h"
 #include "api.h"
+#include "capture.h"
 
 using namespace loretoken::sim;
 
@@ -84,7 +85,9 @@ CUresult cuMemPoolCreate(CUmemoryPool* out, const CUmemPoolProps* props) {
   SIM_API_LOCKED(cuMemPoolCreate, kInit);
   if (!out || !props) return CUDA_ERROR_INVALID_VALUE;
   Device* device = nullptr;
-  if (CUresult error = device_of(&props->location, props->allocType, &device)) return error;
+  if (CUresult error = device_of(&props->location, props->allocType, &device))
+    return error == CUDA_ERROR_INVALID_DEVICE ? CUDA_ERROR_INVALID_VALUE : error;
+  if (CUresult error = refuse_unsafe_call()) return error;
   if (props->handleTypes != CU_MEM_HANDLE_TYPE_NONE) return CUDA_ERROR_NOT_SUPPORTED;
   auto pool = std::make_shared<Pool>(&device->memory);
   pool->device = device->ordinal;
@@ -114,6 +117,7 @@ CUresult cuMemPoolTrimTo(CUmemoryPool handle, size_t keep) {
   SIM_API_LOCKED(cuMemPoolTrimTo, kInit);
   auto pool = pool_of(handle);
   if (!pool) return CUDA_ERROR_INVALID_VALUE;
+  if (CUresult error = refuse_unsafe_call()) return error;
   pool->heap.trim(keep);
   publish(pool->device);
   return CUDA_SUCCESS;
@@ -192,7 +196,7 @@ CUresult cuMemPoolSetAccess(CUmemoryPool handle, const CUmemAccessDesc* map, siz
     if (map[i].location.type != CU_MEM_LOCATION_TYPE_DEVICE) return CUDA_ERROR_INVALID_VALUE;
     if (!find_device(map[i].location.id)) return CUDA_ERROR_INVALID_DEVICE;
     if (map[i].location.id == pool->device && map[i].flags != CU_MEM_ACCESS_FLAGS_PROT_READWRITE)
-      return CUDA_ERROR_INVALID_VALUE;
+      return CUDA_ERROR_INVALID_DEVICE;
   }
   for (size_t i = 0; i < count; ++i) pool->access[map[i].location.id] = map[i].flags;
   return CUDA_SUCCESS;
@@ -206,6 +210,12 @@ CUresult cuMemPoolGetAccess(CUmemAccess_flags* flags, CUmemoryPool handle, CUmem
   auto it = pool->access.find(location->id);
   *flags = it == pool->access.end() ? CU_MEM_ACCESS_FLAGS_PROT_NONE : it->second;
   return CUDA_SUCCESS;
+}
+
+// No pool here is made to be shared.
+CUresult cuMemPoolExportPointer(CUmemPoolPtrExportData*, CUdeviceptr) {
+  SIM_API(cuMemPoolExportPointer, kInit);
+  return CUDA_ERROR_INVALID_VALUE;
 }
 
 }  // extern "C"

@@ -9,8 +9,7 @@ namespace loretoken::sim {
 CUresult allocate_from_pool(Lock& lock, const std::shared_ptr<Pool>& pool, const std::shared_ptr<Context>& ctx,
                             size_t bytes, std::shared_ptr<Allocation>& out) {
   Block block;
-  const uint64_t rounded = round_up(bytes, kSmallAlign);
-  if (pool->max_size && pool->used + rounded > pool->max_size) return CUDA_ERROR_OUT_OF_MEMORY;
+  if (pool->max_size && pool->heap.held() + bytes > pool->max_size) return CUDA_ERROR_OUT_OF_MEMORY;
   bool got = pool->heap.alloc(bytes, block);
   if (!got) {
     for (auto& [key, other] : state().pools.all())
@@ -30,7 +29,8 @@ CUresult allocate_from_pool(Lock& lock, const std::shared_ptr<Pool>& pool, const
   out->block = block;
   out->device = pool->device;
   out->pool = pool;
-  pool->used += rounded;
+  out->counted = true;
+  pool->used += bytes;
   pool->used_high = std::max(pool->used_high, pool->used);
   pool->reserved_high = std::max(pool->reserved_high, pool->heap.reserved());
   return CUDA_SUCCESS;
@@ -42,11 +42,6 @@ void execute_alloc(const AllocBody& body) {
   DeviceMemory& memory = find_device(a.device)->memory;
   memory.poison(a.block.offset, a.block.size);
   if (a.block.large) memory.map(a.block.offset, a.block.size);
-  if (a.kind != Kind::kGraph) return;
-  Lock lock(state().mutex);
-  Device& device = *find_device(a.device);
-  device.graph_used += a.block.size;
-  device.graph_used_high = std::max(device.graph_used_high, device.graph_used);
 }
 
 // The memory is gone here: whoever comes later faults or sees the pattern.
@@ -59,7 +54,6 @@ void execute_free(const FreeBody& body) {
     release(a);
   } else if (a.kind == Kind::kGraph) {
     memory.unmap(a.block.offset, a.block.size);
-    find_device(a.device)->graph_used -= a.block.size;
   }
 }
 
@@ -71,7 +65,8 @@ CUresult allocate(ApiCall& api, CUdeviceptr* out, size_t bytes, CUmemoryPool poo
   auto stream = find_stream(*api.ctx, handle);
   if (!stream) return CUDA_ERROR_INVALID_HANDLE;
   auto pool = given_pool ? state().pools.find(pool_handle) : find_device(stream->ctx->device)->current_pool;
-  if (!out || !bytes || !pool || pool->destroyed) return CUDA_ERROR_INVALID_VALUE;
+  if (!out || !pool || pool->destroyed) return CUDA_ERROR_INVALID_VALUE;
+  if (!bytes) return *out = 0, CUDA_SUCCESS;
   if (stream->capture) {
     if (stream->capture->invalid) return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
     AllocBody body;
@@ -82,6 +77,7 @@ CUresult allocate(ApiCall& api, CUdeviceptr* out, size_t bytes, CUmemoryPool poo
     return submit(lock, stream, std::move(body));
   }
   if (CUresult error = refuse_implicit(*stream)) return error;
+  if (CUresult error = refuse_unsafe_call()) return error;
   std::shared_ptr<Allocation> allocation;
   if (CUresult error = allocate_from_pool(lock, pool, stream->ctx, bytes, allocation)) return error;
   *out = allocation->base;
@@ -110,15 +106,15 @@ CUresult cuMemFreeAsync(CUdeviceptr address, CUstream handle) {
   SIM_API_LOCKED(cuMemFreeAsync, kContext);
   auto stream = find_stream(*api.ctx, handle);
   if (!stream) return CUDA_ERROR_INVALID_HANDLE;
+  if (!address) return CUDA_SUCCESS;
   auto allocation = find_allocation(address);
   if (!allocation || allocation->base != address || allocation->free_queued) return CUDA_ERROR_INVALID_VALUE;
   const bool graph = allocation->kind == Kind::kGraph;
   if (!graph && allocation->kind != Kind::kPool && allocation->kind != Kind::kDevice) return CUDA_ERROR_INVALID_VALUE;
   if (graph && !stream->capture && !allocation->live) return CUDA_ERROR_INVALID_VALUE;
-  if (stream->capture && !graph) {
-    stream->capture->invalid = true;
-    return CUDA_ERROR_INVALID_VALUE;
-  }
+  if (stream->capture && !graph) return CUDA_ERROR_INVALID_VALUE;
+  if (!stream->capture)
+    if (CUresult error = refuse_unsafe_call()) return error;
   if (CUresult error = submit(lock, stream, FreeBody{allocation})) return error;
   // A graph's memory can be allocated again by the next launch, and then freed again.
   if (!graph) allocation->free_queued = true;

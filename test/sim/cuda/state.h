@@ -81,14 +81,14 @@ struct Event {
 };
 
 struct Pool {
-  explicit Pool(DeviceMemory* memory) : heap(memory) { heap.keep_freed(true); }
+  explicit Pool(DeviceMemory* memory) : heap(memory, HeapOf::kPool) {}
   int device = 0;
   bool is_default = false;
   bool destroyed = false;
   Heap heap;
   uint64_t max_size = 0;  // 0: none
   uint64_t threshold = 0;
-  uint64_t used = 0, used_high = 0, reserved_high = 0;
+  uint64_t used = 0, used_high = 0, reserved_high = 0;  // bytes as asked for, and as charged
   int follow_events = 1, opportunistic = 1, internal_dependencies = 1;
   std::map<int, CUmemAccess_flags> access;
 };
@@ -107,8 +107,10 @@ struct Allocation {
   Block block;
   std::shared_ptr<Pool> pool;
   bool free_queued = false;
-  bool charged = true;  // graph allocations are charged when a graph that makes them is instantiated
-  bool live = false;    // graph allocations: made and not freed, in the order of the program's calls
+  bool charged = true;   // graph allocations are charged when a graph that makes them is instantiated or launched
+  bool live = false;     // graph allocations: made and not freed, in the order of the program's calls
+  bool counted = false;  // in the pool's used bytes
+  std::weak_ptr<GraphExec> exec;  // graph allocations: the executable graph that makes them
   int sync_memops = 0;
 };
 
@@ -140,7 +142,8 @@ struct Device {
   std::shared_ptr<Pool> default_pool, current_pool;
   std::shared_ptr<Context> primary;
   unsigned primary_refs = 0, primary_flags = 0;
-  uint64_t graph_used = 0, graph_used_high = 0;
+  Reserve graph_memory{&memory, kPoolChunk};
+  uint64_t graph_high = 0, graph_reserved_high = 0;
 };
 
 struct Function;
@@ -215,9 +218,11 @@ State& state();
 // The living allocation or mapping that holds the address, or null.
 std::shared_ptr<Allocation> find_allocation(uintptr_t address);
 Mapping* find_mapping(uintptr_t address);
+// The reservation (base, size) that holds the address, mapped there or not; null when there is none.
+const std::pair<const uintptr_t, uint64_t>* find_reservation(uintptr_t address);
 // Host memory that the device can reach: cuMemHostAlloc, cuMemHostRegister. `bytes` must fit.
 bool is_pinned(const void* host, size_t bytes);
-// Managed, pinned, mapped or plain device memory: an address that unified addressing knows.
+// Managed, reserved, pooled or plain device memory: an address that is no pageable or pinned host memory.
 bool is_device_address(uintptr_t address);
 
 inline Device* find_device(CUdevice ordinal) {

@@ -55,6 +55,7 @@ CUresult cuStreamSynchronize(CUstream handle) {
   auto stream = find_stream(*api.ctx, handle);
   if (!stream) return CUDA_ERROR_INVALID_HANDLE;
   if (CUresult error = refuse_captured(*stream)) return error;
+  if (CUresult error = refuse_unsafe_call()) return error;
   Markers markers{stream->tail};
   // The legacy stream stands for all blocking streams.
   if (stream->legacy)
@@ -71,6 +72,7 @@ CUresult cuStreamQuery(CUstream handle) {
   auto stream = find_stream(*api.ctx, handle);
   if (!stream) return CUDA_ERROR_INVALID_HANDLE;
   if (CUresult error = refuse_captured(*stream)) return error;
+  if (CUresult error = refuse_unsafe_call()) return error;
   bool done = !stream->tail || stream->tail->done;
   if (stream->legacy)
     for (auto& other : stream->ctx->streams)

@@ -13,6 +13,7 @@ namespace loretoken::sim::testing {
 #define OK(call) ASSERT_EQ(CUDA_SUCCESS, (call))
 
 inline constexpr size_t kPage = 2u << 20;
+inline constexpr size_t kChunk = 32u << 20;  // what pools and graphs reserve at once
 
 class DriverTest : public ::testing::Test {
  protected:

@@ -113,6 +113,20 @@ TEST_F(GraphTest, UnsafeCallsDependOnTheModes) {
   OK(cuStreamEndCapture(one_, &graph_));
 }
 
+TEST_F(GraphTest, SynchronousCopiesAreSafeAndQuestionsAreNot) {
+  CUstreamCaptureMode relaxed = CU_STREAM_CAPTURE_MODE_RELAXED;
+  uint32_t value = 7;
+  OK(cuStreamBeginCapture(one_, CU_STREAM_CAPTURE_MODE_GLOBAL));
+  OK(cuMemcpyHtoD(data_, &value, 4));
+  OK(cuMemsetD32(data_ + 4, 8, 1));
+  OK(cuThreadExchangeStreamCaptureMode(&relaxed));
+  OK(cuStreamQuery(two_));
+  OK(cuThreadExchangeStreamCaptureMode(&relaxed));
+  EXPECT_EQ(CU_STREAM_CAPTURE_STATUS_ACTIVE, status(one_));
+  EXPECT_EQ(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, cuStreamQuery(two_));
+  EXPECT_EQ(CUDA_ERROR_STREAM_CAPTURE_INVALIDATED, cuStreamEndCapture(one_, &graph_));
+}
+
 TEST_F(GraphTest, TheLegacyStreamMayNotDependOnACapture) {
   CUstream blocking = nullptr;
   OK(cuStreamCreate(&blocking, CU_STREAM_DEFAULT));
@@ -187,7 +201,9 @@ TEST_F(GraphTest, GraphsOwnWhatIsAllocatedInThem) {
   OK(cuMemGetInfo(&before, &total));
   OK(cuGraphInstantiate(&exec_, graph_, 0));
   OK(cuMemGetInfo(&during, &total));
-  EXPECT_EQ(before - kPage, during);
+  EXPECT_EQ(before - kChunk, during);
+  CUgraphExec second = nullptr;
+  EXPECT_EQ(CUDA_ERROR_NOT_SUPPORTED, cuGraphInstantiate(&second, graph_, 0));  // two would make the same memory
   for (int i = 0; i < 3; ++i) OK(cuGraphLaunch(exec_, one_));
   OK(cuStreamSynchronize(one_));
   EXPECT_EQ(5u, read(data_));

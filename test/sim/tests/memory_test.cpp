@@ -60,8 +60,8 @@ TEST_F(MemoryTest, PoolsKeepUpToTheirThreshold) {
   OK(cuMemAllocAsync(&data, 4 * kPage, stream_));
   OK(cuMemFreeAsync(data, stream_));
   OK(cuStreamSynchronize(stream_));
-  EXPECT_EQ(4 * kPage, attribute(CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT));
-  EXPECT_EQ(free - 4 * kPage, free_bytes());
+  EXPECT_EQ(kChunk, attribute(CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT));
+  EXPECT_EQ(free - kChunk, free_bytes());
   OK(cuMemPoolTrimTo(pool_, 0));
   EXPECT_EQ(free, free_bytes());
   keep = 0;

@@ -127,6 +127,15 @@ TEST_F(VmmTest, UnmappingDoesNotWaitAndTakesTheMemoryFromRunningWork) {
   EXPECT_EQ(CUDA_ERROR_ILLEGAL_ADDRESS, cuStreamSynchronize(stream));
 }
 
+TEST_F(VmmTest, CopiesToUnmappedAddressesAreRefusedAtTheCall) {
+  const CUdeviceptr base = reserve(kPage);
+  const uint32_t value = 1;
+  EXPECT_EQ(CUDA_ERROR_INVALID_VALUE, cuMemcpyHtoD(base, &value, 4));
+  EXPECT_EQ(CUDA_ERROR_INVALID_VALUE, cuMemcpy(base, reinterpret_cast<CUdeviceptr>(&value), 4));
+  EXPECT_EQ(CUDA_ERROR_INVALID_VALUE, cuMemsetD32(base, 1, 1));
+  OK(cuCtxSynchronize());
+}
+
 TEST_F(VmmTest, AFaultIsStickyInItsContextOnly) {
   const CUdeviceptr base = reserve(kPage);
   OK(add(base, 1, 1, nullptr));
