@@ -3,6 +3,7 @@
 
 #include "allocate.h"
 #include "api.h"
+#include "copy.h"
 #include "capture.h"
 #include "graph.h"
 #include "graph_memory.h"
@@ -16,11 +17,27 @@ constexpr cuuint64_t kKnownFlags = CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUN
                                    CUDA_GRAPH_INSTANTIATE_FLAG_UPLOAD | CUDA_GRAPH_INSTANTIATE_FLAG_DEVICE_LAUNCH |
                                    CUDA_GRAPH_INSTANTIATE_FLAG_USE_NODE_PRIORITY;
 
+// The driver looks up what copies and sets touch; what kernels are given it does not know.
+CUresult check_operands(const Graph& graph) {
+  for (const auto& node : graph.nodes) {
+    CUresult error = CUDA_SUCCESS;
+    if (const auto* copy = std::get_if<CopyBody>(&node->body)) error = check_copy(*copy);
+    if (const auto* set = std::get_if<MemsetBody>(&node->body)) {
+      const auto& s = set->set;
+      if (s.width != 0) error = check_address(s.dst, (s.height - 1) * s.pitch + s.width * s.elementSize);
+    }
+    if (const auto* child = std::get_if<ChildBody>(&node->body)) error = check_operands(*child->graph);
+    if (error != CUDA_SUCCESS) return error;
+  }
+  return CUDA_SUCCESS;
+}
+
 CUresult instantiate(ApiCall& api, CUgraphExec* out, CUgraph handle, cuuint64_t flags) {
   auto graph = state().graphs.find(handle);
   if (!out || !graph || flags & ~kKnownFlags) return CUDA_ERROR_INVALID_VALUE;
   if (ordered_nodes(*graph, nullptr).size() != graph->nodes.size()) return CUDA_ERROR_INVALID_VALUE;  // a cycle
   if (CUresult error = refuse_unsafe_call()) return error;
+  if (CUresult error = check_operands(*graph)) return error;
   auto exec = std::make_shared<GraphExec>();
   if (CUresult error = own_memory(*graph, exec)) return error;
   if (CUresult error = charge_graph(*graph)) return error;
