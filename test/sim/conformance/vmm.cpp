@@ -204,6 +204,7 @@ void section_vmm_map() {
   result("address free while mapped", CU(cuMemAddressFree)(base, 16 * kMiB));
   result("release while mapped", CU(cuMemRelease)(two));
   result("read after release", CU(cuMemsetD8)(base + 4 * kMiB, 1, 2 * kMiB));
+  CU(cuCtxSynchronize)();  // unmapping does not wait for it
   CUmemGenericAllocationHandle again = 0;
   result("retain(mapped)", CU(cuMemRetainAllocationHandle)(&again, reinterpret_cast<void*>(base + 5)));
   say("retained_is_same", "%d", again == four);
