@@ -1,5 +1,5 @@
-// Graphs under the strict check: what they reach is raw at each launch, and what the driver looks up while they are made
-// is mapped.
+// Graphs under the strict check: what they reach is raw at each launch, and what the driver looks up while they are
+// made is mapped.
 #include "reach_driver_fixture.h"
 
 namespace loretoken {

@@ -46,8 +46,8 @@ class Edges {
   // copy brings that no CPU has looked at.
   uint64_t scan_queued(const HolderRange& holder, bool unseen_copy);
   struct Report {
-    bool found = false;      // at least one live target
-    bool found_new = false;  // one that was not known
+    bool found = false;           // at least one live target
+    bool found_new = false;       // one that was not known
     std::vector<uint32_t> fresh;  // those, as pages
     uint32_t false_alarms = 0;
   };

@@ -35,7 +35,8 @@ void log_parameters(const FunctionInfo& info, void** params) {
       if (value < kLowestAddress || value >= kHighestAddress) continue;
       const char* place = where(value);
       if (word % 2 != 0 && std::strcmp(place, "not known") == 0) continue;
-      log_error("  parameter %u + %u: 0x%llx (%s)", slice.index, 4 * word, static_cast<unsigned long long>(value), place);
+      log_error("  parameter %u + %u: 0x%llx (%s)", slice.index, 4 * word, static_cast<unsigned long long>(value),
+                place);
       ++lines;
     }
   }

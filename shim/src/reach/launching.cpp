@@ -40,10 +40,10 @@ void ReachCore::await_reports(const Behaviour& behaviour) {
 CUresult ReachCore::launch(FunctionInfo& info, void** params, void** extra, StreamSlot& slot, DriverCall call) {
   counters(slot.device).launches.fetch_add(1, std::memory_order_relaxed);
   t_launching = info.handle;
-  const CUresult result = operate(
-      [&](Walk& walk) { walk_params(info, params, extra, &walk); },
-      [&](uint64_t places) -> Behaviour& { return info.behaviour(places); },
-      [&](Behaviour& behaviour, bool holders) { return functions.wants_scan(behaviour, holders); }, slot, call);
+  const CUresult result =
+      operate([&](Walk& walk) { walk_params(info, params, extra, &walk); },
+              [&](uint64_t places) -> Behaviour& { return info.behaviour(places); },
+              [&](Behaviour& behaviour, bool holders) { return functions.wants_scan(behaviour, holders); }, slot, call);
   t_launching = nullptr;
   if (strict_check() && (result == CUDA_ERROR_ILLEGAL_ADDRESS || result == CUDA_ERROR_LAUNCH_FAILED)) {
     log_parameters(info, params);

@@ -229,8 +229,8 @@ void Scanner::apply(const ScanRequest& request, const std::vector<uint64_t>& rec
     found.pointers |= report.found;
     found.fresh |= report.found_new;
     found.not_read |= failed || std::any_of(report.fresh.begin(), report.fresh.end(), [&](uint32_t page) {
-      return !std::binary_search(request.readable.begin(), request.readable.end(), page);
-    });
+                        return !std::binary_search(request.readable.begin(), request.readable.end(), page);
+                      });
     false_alarms += report.false_alarms;
   }
   Counters& count = counters(rt_.ordinal);

@@ -23,9 +23,9 @@ namespace loretoken {
 // What the scanner tells: pages found per range, in the order of the ranges of the request.
 struct ScanRequest {
   std::vector<HolderRange> holders;
-  std::vector<uint64_t> tickets;     // of Edges::scan_queued
-  Behaviour* behaviour = nullptr;    // of the launch it lies behind, or nullptr
-  std::vector<uint32_t> readable;    // pages whose addresses that launch may have read from memory; sorted
+  std::vector<uint64_t> tickets;   // of Edges::scan_queued
+  Behaviour* behaviour = nullptr;  // of the launch it lies behind, or nullptr
+  std::vector<uint32_t> readable;  // pages whose addresses that launch may have read from memory; sorted
   bool unseen_copy = false;
   uint64_t number = 0;  // of ScanSequence
 };

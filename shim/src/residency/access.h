@@ -24,8 +24,8 @@ void drop_holds(const ReachSet& set);
 // call leaves nothing held.
 CUresult prepare_slow(ReachSet& set, StreamSlot& slot);
 // For driver calls that look addresses up but queue nothing (a captured copy, a graph's nodes and its instantiation:
-// the driver refuses what is not mapped): everything in the set is mapped until drop_mapped(). Waits on the host; inside
-// a capture too. An unsuccessful call leaves nothing held.
+// the driver refuses what is not mapped): everything in the set is mapped until drop_mapped(). Waits on the host;
+// inside a capture too. An unsuccessful call leaves nothing held.
 CUresult hold_mapped(ReachSet& set);
 void drop_mapped(const ReachSet& set);
 // Strict check: waits for the operation and returns its fault.

@@ -103,7 +103,7 @@ class Streams {
   std::unordered_map<Key, StreamSlot*, KeyHash> by_key_;
   uint64_t used_bits_ = 0;
   std::atomic<uint64_t> generation_{1};  // bumped when a slot closes: thread caches look up anew
-  std::mutex legacy_mutex_;  // held while a capture is announced and while the legacy stream is recorded
+  std::mutex legacy_mutex_;              // held while a capture is announced and while the legacy stream is recorded
   std::atomic<uint32_t> captures_{0};
   std::atomic<bool> fencing_{false};
 };

@@ -72,8 +72,7 @@ void section_vmm_graph() {
            [&] { return CU(cuMemcpyDtoDAsync)(b.base, a.base, 1024, stream); });
   captured("captured copy, destination unmapped", stream,
            [&] { return CU(cuMemcpyDtoDAsync)(a.base, b.base, 1024, stream); });
-  captured("captured untyped copy, unmapped", stream,
-           [&] { return CU(cuMemcpyAsync)(a.base, b.base, 1024, stream); });
+  captured("captured untyped copy, unmapped", stream, [&] { return CU(cuMemcpyAsync)(a.base, b.base, 1024, stream); });
   captured("captured set, unmapped", stream, [&] { return CU(cuMemsetD32Async)(a.base, 7, 256, stream); });
   CUgraph other = nullptr;
   CUgraphNode node = nullptr;

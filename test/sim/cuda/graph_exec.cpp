@@ -3,8 +3,8 @@
 
 #include "allocate.h"
 #include "api.h"
-#include "copy.h"
 #include "capture.h"
+#include "copy.h"
 #include "graph.h"
 #include "graph_memory.h"
 #include "module.h"
