@@ -89,10 +89,7 @@ T warp_sum(T v) {
   return host::reduce(~0u, v, [](T a, T b) { return a + b; });
 }
 inline uint32_t warp_exclusive_sum(uint32_t v) {
-  const host::WarpSnapshot lanes = host::warp_exchange(~0u, v);
-  uint32_t sum = 0;
-  for (uint32_t lane = 0; lane < lane_id(); ++lane) sum += static_cast<uint32_t>(lanes.values[lane]);
-  return sum;
+  return host::exclusive_sum(~0u, v);
 }
 #else
 template <class T>
