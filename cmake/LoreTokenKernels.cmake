@@ -13,7 +13,7 @@ set(LORETOKEN_NVCC_FLAGS -std=c++20 -O3 --threads 2
     CACHE STRING "nvcc flags for kernel modules")
 
 function(loretoken_host_options target)
-  target_compile_options(${target} PRIVATE -O2 -march=x86-64-v2 -mtls-dialect=gnu2 -fno-sanitize=all -fvisibility=hidden
+  target_compile_options(${target} PRIVATE -O3 -march=x86-64-v2 -mtls-dialect=gnu2 -fno-sanitize=all -fvisibility=hidden
                          -fno-gnu-unique -fno-strict-aliasing -Wno-unknown-pragmas)
   target_link_libraries(${target} PRIVATE loretoken_warnings)
 endfunction()

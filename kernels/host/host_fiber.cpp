@@ -83,12 +83,25 @@ Warp* next_warp(Block& block, const Warp& from) {
   return first;
 }
 
+// Most of a switch is waiting for the other stack's memory; the one after the next is fetched meanwhile.
+__attribute__((always_inline)) inline void fetch_ahead(const Block& block, const Warp& warp) {
+  const unsigned later = warp.ready & (warp.ready - 1);
+  const ThreadContext* thread = &warp.threads[0];
+  if (later)
+    thread = &warp.threads[__builtin_ctz(later)];
+  else if (warp.index + 1 < block.warp_count)
+    thread = &block.warps[warp.index + 1]->threads[0];
+  const char* stack = static_cast<const char*>(thread->stack_pointer);
+  for (int line = 0; line < 4; ++line) __builtin_prefetch(stack + 64 * line, 1);
+}
+
 // Continues the next thread of the block, or the scheduler when all are done; returns when this one may go on.
-void leave(ThreadContext& self) {
+__attribute__((always_inline)) inline void leave(ThreadContext& self) {
   Block& block = block_of(self);
   Warp* warp = self.warp->ready ? self.warp : next_warp(block, *self.warp);
   if (!warp) return lt_host_switch(&self.stack_pointer, block.scheduler);
   ThreadContext& next = warp->threads[__builtin_ctz(warp->ready)];
+  fetch_ahead(block, *warp);
   if (&next != &self) lt_host_switch(&self.stack_pointer, next.stack_pointer);
 }
 
@@ -256,12 +269,11 @@ Collective& warp_exchange(unsigned mask, uint64_t value) {
   c->values[self.lane] = value;
   c->arrived |= bit;
   self.held = c;
-  if (complete(warp, *c)) {
+  if (complete(warp, *c))
     release(warp, slot);
-  } else {
+  else
     warp.ready &= ~bit;
-    leave(self);
-  }
+  leave(self);  // the last one, too: lanes go on in ascending order
   return *c;
 }
 

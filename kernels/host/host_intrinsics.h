@@ -154,13 +154,19 @@ inline int __all_sync(unsigned mask, int predicate) {
 }
 template <class T>
 unsigned __match_any_sync(unsigned mask, T v) {
-  const auto& s = ::loretoken::host::warp_exchange(mask, ::loretoken::host::to_slot(v));
-  unsigned equal = 0;
-  for (unsigned left = s.arrived; left; left &= left - 1) {
-    const int lane = std::countr_zero(left);
-    equal |= static_cast<unsigned>(s.values[lane] == ::loretoken::host::to_slot(v)) << lane;
+  auto& c = ::loretoken::host::warp_exchange(mask, ::loretoken::host::to_slot(v));
+  if (!c.combined) {
+    for (unsigned left = c.arrived; left;) {
+      const uint64_t value = c.values[std::countr_zero(left)];
+      unsigned equal = 0;
+      for (unsigned rest = left; rest; rest &= rest - 1)
+        equal |= static_cast<unsigned>(c.values[std::countr_zero(rest)] == value) << std::countr_zero(rest);
+      left &= ~equal;
+      for (unsigned rest = equal; rest; rest &= rest - 1) c.values[std::countr_zero(rest)] = equal;
+    }
+    c.combined = true;
   }
-  return equal;
+  return static_cast<unsigned>(c.values[::loretoken::host::current_thread->lane]);
 }
 #define LT_HOST_REDUCE(name, type, expression)                                                    \
   inline type name(unsigned mask, type v) {                                                       \
