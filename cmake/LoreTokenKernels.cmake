@@ -12,6 +12,12 @@ set(LORETOKEN_NVCC_FLAGS -std=c++20 -O3 --threads 2
     -gencode arch=compute_100,code=[sm_100,compute_100]
     CACHE STRING "nvcc flags for kernel modules")
 
+function(loretoken_host_options target)
+  target_compile_options(${target} PRIVATE -O3 -march=x86-64-v2 -mtls-dialect=gnu2 -fno-sanitize=all -fvisibility=hidden
+                         -fno-gnu-unique -fno-strict-aliasing -Wno-unknown-pragmas)
+  target_link_libraries(${target} PRIVATE loretoken_warnings)
+endfunction()
+
 function(loretoken_add_kernels target)
   set(unit ${CMAKE_CURRENT_BINARY_DIR}/${target}_unit)
   set(text "")
@@ -25,15 +31,16 @@ function(loretoken_add_kernels target)
   file(CONFIGURE OUTPUT ${unit}.cu CONTENT "${text}" @ONLY)
 
   set(host ${LORETOKEN_KERNELS_DIR}/host)
-  add_library(${target}_sim MODULE ${unit}.cpp ${host}/host_fiber.cpp ${host}/host_module.cpp)
+  if(NOT TARGET loretoken_host_layer)
+    add_library(loretoken_host_layer OBJECT ${host}/host_fiber.cpp ${host}/host_module.cpp ${host}/host_stack.cpp)
+    loretoken_host_options(loretoken_host_layer)
+  endif()
+  add_library(${target}_sim MODULE ${unit}.cpp $<TARGET_OBJECTS:loretoken_host_layer>)
   set_source_files_properties(${unit}.cpp PROPERTIES COMPILE_OPTIONS "-include;${host}/cuda_host.h"
                               OBJECT_DEPENDS "${sources}")
   target_include_directories(${target}_sim PRIVATE ${LORETOKEN_KERNELS_DIR}/include ${host} ${CMAKE_CURRENT_SOURCE_DIR})
-  target_compile_options(${target}_sim PRIVATE -O2 -fno-sanitize=all -fvisibility=hidden -fno-gnu-unique
-                         -fno-strict-aliasing -Wno-unknown-pragmas
-                         $<$<STREQUAL:${CMAKE_SYSTEM_PROCESSOR},x86_64>:-mtls-dialect=gnu2>)
+  loretoken_host_options(${target}_sim)
   target_link_options(${target}_sim PRIVATE -fno-sanitize=all -Wl,-z,defs)
-  target_link_libraries(${target}_sim PRIVATE loretoken_warnings)
   set_target_properties(${target}_sim PROPERTIES PREFIX "" LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib/sim)
 
   add_custom_target(${target} ALL DEPENDS ${target}_sim)

@@ -83,16 +83,18 @@ __device__ __forceinline__ void load_words(uint4 (&words)[8], const uint8_t* p, 
 }
 
 #if defined(LORETOKEN_ON_HOST)
-// On the CPU a collective costs a switch of every lane, so both take one instead of five.
+// On the CPU threads run in ascending order between two barriers or full collectives, and a collective costs a switch
+// of every lane. So a sum that is read behind the next barrier needs no collective, the other sums one instead of five.
+template <class T>
+void add_in_order(T& total, T v, uint32_t index) {
+  total = index == 0 ? v : total + v;
+}
 template <class T>
 T warp_sum(T v) {
   return host::reduce(~0u, v, [](T a, T b) { return a + b; });
 }
 inline uint32_t warp_exclusive_sum(uint32_t v) {
-  const host::WarpSnapshot lanes = host::warp_exchange(~0u, v);
-  uint32_t sum = 0;
-  for (uint32_t lane = 0; lane < lane_id(); ++lane) sum += static_cast<uint32_t>(lanes.values[lane]);
-  return sum;
+  return host::exclusive_sum(~0u, v);
 }
 #else
 template <class T>
@@ -130,6 +132,12 @@ struct BlockVerdict {
 };
 // Sum and disjunction over the CTA's 512 threads, one barrier.
 __device__ __forceinline__ BlockVerdict block_verdict(uint64_t sum, bool flag) {
+#if defined(LORETOKEN_ON_HOST)
+  static thread_local uint64_t total;
+  add_in_order(total, sum, threadIdx.x);
+  const bool any = __syncthreads_or(flag);
+  return {total, any};
+#else
   __shared__ uint64_t partial[kTiles];
   sum = warp_sum(sum);
   if (lane_id() == 0) partial[warp_id()] = sum;
@@ -138,6 +146,7 @@ __device__ __forceinline__ BlockVerdict block_verdict(uint64_t sum, bool flag) {
   if (threadIdx.x == 0)
     for (uint32_t i = 0; i < kTiles; ++i) sum += partial[i];
   return {sum, any};
+#endif
 }
 
 __device__ __forceinline__ void count_bad_block(Scratch& scratch, uint32_t block) {

@@ -95,8 +95,12 @@ __device__ __forceinline__ BlockFacts examine(const uint8_t* raw, uint32_t bytes
   load_words(words, raw, bytes);
   const uint4 pattern = pattern_of(raw, bytes);
   if constexpr (Keep) {
+#if defined(LORETOKEN_ON_HOST)
+    add_in_order(kept.sums[warp_id()], words_sum(words), lane_id());
+#else
     const uint64_t sum = warp_sum(words_sum(words));
     if (lane_id() == 0) kept.sums[warp_id()] = sum;
+#endif
   }
   uint32_t nonzero = 0, low_bits = 0;
   bool differs = false;
@@ -122,6 +126,11 @@ __device__ __forceinline__ BlockFacts examine(const uint8_t* raw, uint32_t bytes
     stream.units = (stream.bits + kUnit - 1) / kUnit;
     stream.before = warp_exclusive_sum(stream.units);
   }
+#if defined(LORETOKEN_ON_HOST)
+  add_in_order(tiles.patches[warp_id()], patches, lane_id());
+  add_in_order(tiles.nonzero[warp_id()], nonzero, lane_id());
+  if (lane_id() == 31) tiles.words[warp_id()] = ((stream.before + stream.units) * kUnit + 31) / 32;
+#else
   patches = __reduce_add_sync(~0u, patches);
   nonzero = __reduce_add_sync(~0u, nonzero);
   if (lane_id() == 31) {
@@ -129,6 +138,7 @@ __device__ __forceinline__ BlockFacts examine(const uint8_t* raw, uint32_t bytes
     tiles.patches[warp_id()] = patches;
     tiles.nonzero[warp_id()] = nonzero;
   }
+#endif
   __syncthreads();
 #pragma unroll
   for (uint32_t tile = 0; tile < kTiles; ++tile) {

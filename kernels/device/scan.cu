@@ -74,8 +74,12 @@ LT_KERNEL_BOUNDS(lt_scan, kScanThreads, 2, LT_PARAM(ScanParams) params) {
     for (uint32_t g = 0; g < kPieces; ++g) pieces[g] = load16(data + chunk + (g * kScanThreads + threadIdx.x) * 4);
 #pragma unroll
     for (uint32_t g = 0; g < kPieces; ++g) {
+#if defined(LORETOKEN_ON_HOST)
+      const uint32_t following = data[chunk + (g * kScanThreads + threadIdx.x) * 4 + 4];  // cheaper than a switch
+#else
       uint32_t following = __shfl_down_sync(~0u, pieces[g].x, 1);
       if (lane_id() == 31) following = __ldg(data + chunk + (g * kScanThreads + threadIdx.x) * 4 + 4);
+#endif
       const uint32_t v[5] = {pieces[g].x, pieces[g].y, pieces[g].z, pieces[g].w, following};
       test_words(params, index, v);
     }

@@ -20,13 +20,14 @@ inline void __syncthreads() {
   ::loretoken::host::block_barrier(false);
 }
 inline int __syncthreads_count(int p) {
-  return ::loretoken::host::block_barrier(p != 0).count;
+  return static_cast<int>(::loretoken::host::block_barrier(p != 0).count);
 }
 inline int __syncthreads_or(int p) {
-  return ::loretoken::host::block_barrier(p != 0).any;
+  return ::loretoken::host::block_barrier(p != 0).count != 0;
 }
 inline int __syncthreads_and(int p) {
-  return ::loretoken::host::block_barrier(p != 0).all;
+  const auto votes = ::loretoken::host::block_barrier(p != 0);
+  return votes.count == votes.arrived;
 }
 inline void __threadfence() {
   std::atomic_thread_fence(std::memory_order_seq_cst);
@@ -78,18 +79,40 @@ T from_slot(uint64_t slot) {
 // Reading a lane outside the mask gives the reader's own value (a GPU leaves it undefined).
 template <class T>
 T shuffle(unsigned mask, T value, int source) {
-  const WarpSnapshot s = warp_exchange(mask, to_slot(value));
-  return s.arrived >> (source & 31) & 1 ? from_slot<T>(s.values[source & 31]) : value;
+  const Collective& c = warp_exchange(mask, to_slot(value));
+  return c.arrived >> (source & 31) & 1 ? from_slot<T>(c.values[source & 31]) : value;
 }
+// The first reader combines the values, in order of lanes, for all.
 template <class T, class Op>
 T reduce(unsigned mask, T value, Op op) {
-  const WarpSnapshot s = warp_exchange(mask, to_slot(value));
-  for (unsigned left = s.arrived & ~(1u << current_thread.lane); left; left &= left - 1)
-    value = op(value, from_slot<T>(s.values[std::countr_zero(left)]));
-  return value;
+  Collective& c = warp_exchange(mask, to_slot(value));
+  if (!c.combined) {
+    unsigned left = c.arrived;
+    T result = from_slot<T>(c.values[std::countr_zero(left)]);
+    while (left &= left - 1) result = op(result, from_slot<T>(c.values[std::countr_zero(left)]));
+    c.result = to_slot(result);
+    c.combined = true;
+  }
+  return from_slot<T>(c.result);
+}
+// The sum of the values of lower lanes.
+template <class T>
+T exclusive_sum(unsigned mask, T value) {
+  Collective& c = warp_exchange(mask, to_slot(value));
+  if (!c.combined) {
+    T sum{};
+    for (unsigned left = c.arrived; left; left &= left - 1) {
+      uint64_t& slot = c.values[std::countr_zero(left)];
+      const T own = from_slot<T>(slot);
+      slot = to_slot(sum);
+      sum += own;
+    }
+    c.combined = true;
+  }
+  return from_slot<T>(c.values[current_thread->lane]);
 }
 inline int segment_end(int width) {
-  return static_cast<int>(current_thread.lane) / width * width + width;
+  return static_cast<int>(current_thread->lane) / width * width + width;
 }
 
 }  // namespace loretoken::host
@@ -106,27 +129,22 @@ T __shfl_sync(unsigned mask, T v, int source, int width = 32) {
 }
 template <class T>
 T __shfl_xor_sync(unsigned mask, T v, int lanes, int width = 32) {
-  const int own = static_cast<int>(::loretoken::host::current_thread.lane), source = own ^ lanes;
+  const int own = static_cast<int>(::loretoken::host::current_thread->lane), source = own ^ lanes;
   return ::loretoken::host::shuffle(mask, v, source < ::loretoken::host::segment_end(width) ? source : own);
 }
 template <class T>
 T __shfl_up_sync(unsigned mask, T v, unsigned delta, int width = 32) {
-  const int own = static_cast<int>(::loretoken::host::current_thread.lane), source = own - static_cast<int>(delta);
+  const int own = static_cast<int>(::loretoken::host::current_thread->lane), source = own - static_cast<int>(delta);
   return ::loretoken::host::shuffle(mask, v, source >= ::loretoken::host::segment_end(width) - width ? source : own);
 }
 template <class T>
 T __shfl_down_sync(unsigned mask, T v, unsigned delta, int width = 32) {
-  const int own = static_cast<int>(::loretoken::host::current_thread.lane), source = own + static_cast<int>(delta);
+  const int own = static_cast<int>(::loretoken::host::current_thread->lane), source = own + static_cast<int>(delta);
   return ::loretoken::host::shuffle(mask, v, source < ::loretoken::host::segment_end(width) ? source : own);
 }
 inline unsigned __ballot_sync(unsigned mask, int predicate) {
-  const auto s = ::loretoken::host::warp_exchange(mask, predicate != 0);
-  unsigned votes = 0;
-  for (unsigned left = s.arrived; left; left &= left - 1) {
-    const int lane = std::countr_zero(left);
-    votes |= static_cast<unsigned>(s.values[lane]) << lane;
-  }
-  return votes;
+  const unsigned own = static_cast<unsigned>(predicate != 0) << ::loretoken::host::current_thread->lane;
+  return ::loretoken::host::reduce(mask, own, [](unsigned a, unsigned b) { return a | b; });
 }
 inline int __any_sync(unsigned mask, int predicate) {
   return __ballot_sync(mask, predicate) != 0;
@@ -136,13 +154,19 @@ inline int __all_sync(unsigned mask, int predicate) {
 }
 template <class T>
 unsigned __match_any_sync(unsigned mask, T v) {
-  const auto s = ::loretoken::host::warp_exchange(mask, ::loretoken::host::to_slot(v));
-  unsigned equal = 0;
-  for (unsigned left = s.arrived; left; left &= left - 1) {
-    const int lane = std::countr_zero(left);
-    equal |= static_cast<unsigned>(s.values[lane] == ::loretoken::host::to_slot(v)) << lane;
+  auto& c = ::loretoken::host::warp_exchange(mask, ::loretoken::host::to_slot(v));
+  if (!c.combined) {
+    for (unsigned left = c.arrived; left;) {
+      const uint64_t value = c.values[std::countr_zero(left)];
+      unsigned equal = 0;
+      for (unsigned rest = left; rest; rest &= rest - 1)
+        equal |= static_cast<unsigned>(c.values[std::countr_zero(rest)] == value) << std::countr_zero(rest);
+      left &= ~equal;
+      for (unsigned rest = equal; rest; rest &= rest - 1) c.values[std::countr_zero(rest)] = equal;
+    }
+    c.combined = true;
   }
-  return equal;
+  return static_cast<unsigned>(c.values[::loretoken::host::current_thread->lane]);
 }
 #define LT_HOST_REDUCE(name, type, expression)                                                    \
   inline type name(unsigned mask, type v) {                                                       \

@@ -76,6 +76,6 @@ struct Global {
 #name, &name, sizeof(name)                                 \
   }
 #define LT_DYNAMIC_SHARED(type, name) \
-  type* const name = static_cast<type*>(::loretoken::host::current_thread.dynamic_shared)
+  type* const name = static_cast<type*>(::loretoken::host::current_thread->block->dynamic_shared)
 
 #endif  // LORETOKEN_HOST_REGISTER_H

@@ -15,9 +15,16 @@ extern char** environ;
 namespace lt {
 namespace {
 
-void drain(int fd, std::string* into) {
+constexpr size_t kKept = size_t{4} << 20;  // of each output: a program that fails may complain without end
+
+bool drain(int fd, std::string* into) {
   char buffer[65536];
-  for (ssize_t n; (n = read(fd, buffer, sizeof buffer)) > 0;) into->append(buffer, static_cast<size_t>(n));
+  bool any = false;
+  ssize_t n = 0;
+  for (int i = 0; i < 64 && (n = read(fd, buffer, sizeof buffer)) > 0; ++i, any = true) {  // the writer may be faster
+    if (into->size() < kKept) into->append(buffer, static_cast<size_t>(n));
+  }
+  return any;
 }
 
 }  // namespace
@@ -47,7 +54,7 @@ Environment under_shim(const std::string& memory, const std::string& limit, cons
   return environment;
 }
 
-Outcome run(const std::vector<std::string>& command, const Environment& environment, int timeout_s) {
+Outcome run(const std::vector<std::string>& command, const Environment& environment, int silence_s) {
   std::vector<std::string> variables;
   for (char** e = environ; *e != nullptr; ++e) {
     const std::string text = *e;
@@ -78,18 +85,19 @@ Outcome run(const std::vector<std::string>& command, const Environment& environm
   fcntl(out[0], F_SETFL, O_NONBLOCK);
   fcntl(err[0], F_SETFL, O_NONBLOCK);
   Outcome outcome;
-  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(timeout_s);
+  const auto silence = std::chrono::seconds(silence_s);
+  auto end = std::chrono::steady_clock::now() + silence;
   int status = 0;
   for (;;) {
     pollfd fds[] = {{out[0], POLLIN, 0}, {err[0], POLLIN, 0}};
     poll(fds, 2, 20);
-    drain(out[0], &outcome.out);
+    if (drain(out[0], &outcome.out)) end = std::chrono::steady_clock::now() + silence;
     drain(err[0], &outcome.err);
     if (waitpid(child, &status, WNOHANG) == child) break;
     if (std::chrono::steady_clock::now() > end) {
       kill(child, SIGKILL);
       waitpid(child, &status, 0);
-      outcome.err += "\n[killed after " + std::to_string(timeout_s) + " s]";
+      outcome.err += "\n[killed after " + std::to_string(silence_s) + " s without output]";
       break;
     }
   }

@@ -16,8 +16,9 @@ struct Outcome {
 
 using Environment = std::map<std::string, std::string>;
 
-// Runs with the given variables added to a clean copy of the environment (no LORETOKEN_* of the caller's).
-Outcome run(const std::vector<std::string>& command, const Environment& environment, int timeout_s = 600);
+// Runs with the given variables added to a clean copy of the environment (no LORETOKEN_* of the caller's). A program
+// that writes nothing to stdout for `silence_s` seconds is killed.
+Outcome run(const std::vector<std::string>& command, const Environment& environment, int silence_s = 600);
 
 // The simulator's variables for one card of `memory` ("1GiB").
 Environment simulator(const std::string& memory);

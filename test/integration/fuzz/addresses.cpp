@@ -5,10 +5,17 @@
 
 namespace fuzz {
 
+// The buffer whose address is stored: one for a while, since all tables of a page are reached together.
+int Program::pick_target() {
+  if (target_ < 0 || !buffers_[target_].live || random(8) == 0) target_ = pick();
+  return target_;
+}
+
 void Program::store_address() {
   const int table = pick(true);
-  const int target = pick();
-  if (table < 0 || target < 0 || buffers_[table].host) return;
+  const int target = pick_target();
+  if (table < 0 || target < 0) return;
+  if (buffers_[table].host) return host_table();
   const int stream = static_cast<int>(random(2));
   use(table, stream);
   use(target, stream);
@@ -17,52 +24,64 @@ void Program::store_address() {
   CUdeviceptr what = at(target);
   launch("fuzz_store", stream, 1, {&where, &slot, &what});
   buffers_[table].table[slot].target = target;
+  done(Kind::store);
 }
 
+// Follows the first slot of some table that leads to data; where there is none, stores one for the next time.
 void Program::follow_address() {
   const int table = pick(true);
   const int to = pick();
   if (table < 0 || to < 0) return;
-  Buffer& holder = buffers_[table];
-  for (uint32_t slot = 0; slot < holder.table.size(); ++slot) {
-    const int target = holder.table[slot].target;
-    if (target < 0 || target == to || !buffers_[target].live) continue;
-    const int stream = static_cast<int>(random(2));
-    for (int index : {table, to, target}) use(index, stream);
-    CUdeviceptr dst = at(to);
-    CUdeviceptr where = at(table);
-    uint32_t key = random(1000);
-    if (!buffers_[target].table.empty()) {
-      // A table of tables.
-      Buffer& inner = buffers_[target];
-      for (uint32_t i = 0; i < inner.table.size(); ++i) {
-        const int data = inner.table[i].target;
-        if (data < 0 || data == to || !buffers_[data].live || !buffers_[data].table.empty()) continue;
-        use(data, stream);
-        uint32_t words = std::min(buffers_[to].words, buffers_[data].words);
-        return launch("fuzz_follow_twice", stream, words, {&dst, &where, &slot, &i, &words});
-      }
-      continue;
-    }
-    uint32_t words = std::min(buffers_[to].words, buffers_[target].words);
-    if (random(3) == 0) {
-      words = buffers_[target].words;
-      return launch("fuzz_write_through", stream, words, {&where, &slot, &words, &key});
-    }
-    return launch("fuzz_follow", stream, words, {&dst, &where, &slot, &words});
+  for (uint32_t slot = 0; slot < buffers_[table].table.size(); ++slot) {
+    if (follow_slot(table, slot, to)) return;
   }
+  store_address();
+}
+
+bool Program::follow_slot(int table, uint32_t slot, int to) {
+  const int target = buffers_[table].table[slot].target;
+  if (target < 0 || target == to || !buffers_[target].live) return false;
+  const int stream = static_cast<int>(random(2));
+  CUdeviceptr dst = at(to);
+  CUdeviceptr where = at(table);
+  if (buffers_[target].table.empty()) {
+    for (int index : {table, to, target}) use(index, stream);
+    uint32_t words = std::min(buffers_[to].words, buffers_[target].words);
+    uint32_t key = random(1000);
+    if (random(3) == 0) {
+      done(Kind::write_through);
+      words = buffers_[target].words;
+      launch("fuzz_write_through", stream, words, {&where, &slot, &words, &key});
+    } else {
+      done(Kind::follow);
+      launch("fuzz_follow", stream, words, {&dst, &where, &slot, &words});
+    }
+    return true;
+  }
+  // A table of tables.
+  for (uint32_t inner = 0; inner < buffers_[target].table.size(); ++inner) {
+    const int data = buffers_[target].table[inner].target;
+    if (data < 0 || data == to || !buffers_[data].live || !buffers_[data].table.empty()) continue;
+    for (int index : {table, to, target, data}) use(index, stream);
+    uint32_t words = std::min(buffers_[to].words, buffers_[data].words);
+    done(Kind::follow_twice);
+    launch("fuzz_follow_twice", stream, words, {&dst, &where, &slot, &inner, &words});
+    return true;
+  }
+  return false;
 }
 
 // The host writes addresses into pinned memory that kernels read directly.
 void Program::host_table() {
-  const int table = pick(true);
-  const int target = pick();
-  if (table < 0 || target < 0 || !buffers_[table].host) return;
+  const int table = 0;  // allocate_tables() makes it first
+  const int target = random(2) == 0 ? pick(true) : pick_target();
+  if (buffers_.empty() || target < 0 || buffers_[target].host) return;
   Buffer& holder = buffers_[table];
   check(cu_.cuStreamSynchronize(streams_[holder.stream]), "cuStreamSynchronize");
   const uint32_t slot = random(static_cast<uint32_t>(holder.table.size()));
   holder.host_words[slot] = at(target);
   holder.table[slot].target = target;
+  done(Kind::host_table);
 }
 
 // The host copies a whole table of addresses to the device: targets may be packed at this moment.
@@ -73,7 +92,7 @@ void Program::copy_table() {
   std::vector<uint64_t> words(holder.table.size(), 0);
   for (size_t slot = 0; slot < words.size(); ++slot) {
     // Now and then the address of another table: holders of holders.
-    const int target = random(4) == 0 ? pick(true) : pick();
+    const int target = random(4) == 0 ? pick(true) : pick_target();
     holder.table[slot].target = -1;
     if (target < 0 || target == table || buffers_[target].host || random(3) == 0) continue;
     words[slot] = at(target);
@@ -88,6 +107,7 @@ void Program::copy_table() {
           "cuMemcpyHtoDAsync");
     check(cu_.cuStreamSynchronize(streams_[holder.stream]), "cuStreamSynchronize");
   }
+  done(Kind::copy_table);
   // A copy of the table on the device holds the same addresses.
   const int other = pick(true);
   if (other >= 0 && other != table && !buffers_[other].host && random(2) == 0) {
@@ -96,75 +116,8 @@ void Program::copy_table() {
     use(other, stream);
     check(cu_.cuMemcpyDtoDAsync_v2(at(other), at(table), words.size() * 8, streams_[stream]), "cuMemcpyDtoDAsync");
     buffers_[other].table = buffers_[table].table;
+    done(Kind::duplicate_table);
   }
-}
-
-void Program::copies() {
-  const int a = pick();
-  const int b = pick();
-  if (a < 0 || a == b) return;
-  const int stream = static_cast<int>(random(2));
-  use(a, stream);
-  use(b, stream);
-  const uint64_t bytes = uint64_t{std::min(buffers_[a].words, buffers_[b].words)} * 4;
-  switch (random(5)) {
-    case 0:
-      check(cu_.cuMemcpyDtoDAsync_v2(at(a), at(b), bytes, streams_[stream]), "cuMemcpyDtoDAsync");
-      break;
-    case 1:
-      check(cu_.cuMemcpyAsync(at(a), at(b), bytes, streams_[stream]), "cuMemcpyAsync");
-      break;
-    case 2:
-      check(cu_.cuMemsetD32Async(at(a), random(1u << 30), bytes / 8, streams_[stream]), "cuMemsetD32Async");
-      break;
-    case 3: {
-      std::vector<uint32_t> host(bytes / 4);
-      for (uint32_t& word : host) word = random(3);
-      check(cu_.cuMemcpyHtoDAsync_v2(at(a), host.data(), bytes, streams_[stream]), "cuMemcpyHtoDAsync");
-      check(cu_.cuStreamSynchronize(streams_[stream]), "cuStreamSynchronize");
-      break;
-    }
-    default: {
-      check(cu_.cuStreamSynchronize(streams_[stream]), "cuStreamSynchronize");
-      const uint64_t pitch = 256;
-      if (bytes < 4 * pitch) break;
-      CUDA_MEMCPY2D copy{};
-      copy.srcMemoryType = copy.dstMemoryType = CU_MEMORYTYPE_DEVICE;
-      copy.srcDevice = at(b);
-      copy.dstDevice = at(a);
-      copy.srcPitch = copy.dstPitch = pitch;
-      copy.WidthInBytes = 100;
-      copy.Height = bytes / pitch;
-      check(cu_.cuMemcpy2D_v2(&copy), "cuMemcpy2D");
-      check(cu_.cuStreamSynchronize(nullptr), "cuStreamSynchronize");  // device to device does not wait by itself
-    }
-  }
-}
-
-void Program::graph() {
-  const int a = pick();
-  const int b = pick();
-  if (a < 0 || a == b) return;
-  const int stream = static_cast<int>(random(2));
-  use(a, stream);
-  use(b, stream);
-  CUdeviceptr dst = at(a);
-  CUdeviceptr src = at(b);
-  uint32_t words = std::min(buffers_[a].words, buffers_[b].words);
-  uint32_t key = random(1000);
-  CUgraph graph = nullptr;
-  CUgraphExec exec = nullptr;
-  check(cu_.cuStreamBeginCapture_v2(capture_, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL), "cuStreamBeginCapture");
-  launch_on(capture_, "fuzz_mix", words, {&dst, &src, &words, &key});
-  launch_on(capture_, "fuzz_thin", words, {&dst, &words, &key});
-  check(cu_.cuStreamEndCapture(capture_, &graph), "cuStreamEndCapture");
-  check(cu_.cuGraphInstantiateWithFlags(&exec, graph, 0), "cuGraphInstantiate");
-  for (uint32_t i = random(3) + 1; i != 0; --i) {
-    check(cu_.cuGraphLaunch(exec, streams_[stream]), "cuGraphLaunch");
-    if (random(2) == 0) read_back();
-  }
-  check(cu_.cuGraphExecDestroy(exec), "cuGraphExecDestroy");
-  check(cu_.cuGraphDestroy(graph), "cuGraphDestroy");
 }
 
 }  // namespace fuzz

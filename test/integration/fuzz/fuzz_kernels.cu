@@ -31,31 +31,37 @@ struct Pair {
   const uint32_t* second;
 };
 
-// kind 0 zero, 1 constant, 2 mostly zero, 3 bf16-like, else noise
+// kind 0 zero, 1 constant, 2 mostly zero, 3 bf16-like, 4 fp16-like, 5 fp32-like, else noise
 LT_KERNEL_PLAIN(fuzz_fill, uint32_t* dst, uint32_t words, uint32_t seed, uint32_t kind) {
-  for (uint32_t i = index(); i < words; i += stride()) {
+  const uint32_t step = stride();
+  if (kind < 2) {
+    for (uint32_t i = index(); i < words; i += step) dst[i] = kind * seed;
+    return;
+  }
+  for (uint32_t i = index(); i < words; i += step) {
     const uint32_t r = scramble(i * 2654435761u + seed);
     uint32_t value = r;
-    if (kind == 0) value = 0;
-    if (kind == 1) value = seed;
     if (kind == 2) value = (r & 15) == 0 ? r : 0;
     if (kind == 3) value = (r & 0x807F807Fu) | 0x3C003D00u | ((r >> 7) & 0x01000100u);
+    if (kind == 4) value = (r & 0x83FF83FFu) | 0x30003000u | ((r >> 6) & 0x04000400u);
+    if (kind == 5) value = (r & 0x807FFFFFu) | 0x3E000000u | ((r >> 4) & 0x01800000u);
     dst[i] = value;
   }
 }
 
 LT_KERNEL_PLAIN(fuzz_mix, uint32_t* dst, const uint32_t* src, uint32_t words, uint32_t key) {
-  for (uint32_t i = index(); i < words; i += stride()) dst[i] = (dst[i] << 3 | dst[i] >> 29) + (src[i] ^ key);
+  for (uint32_t i = index(), step = stride(); i < words; i += step)
+    dst[i] = (dst[i] << 3 | dst[i] >> 29) + (src[i] ^ key);
 }
 
 LT_KERNEL_PLAIN(fuzz_thin, uint32_t* dst, uint32_t words, uint32_t key) {
-  for (uint32_t i = index(); i < words; i += stride()) {
+  for (uint32_t i = index(), step = stride(); i < words; i += step) {
     if ((scramble(i + key) & 7) != 0) dst[i] = 0;
   }
 }
 
 LT_KERNEL_PLAIN(fuzz_pair, uint32_t* dst, Pair pair) {
-  for (uint32_t i = index(); i < pair.words; i += stride()) {
+  for (uint32_t i = index(), step = stride(); i < pair.words; i += step) {
     dst[i] += (pair.first[i] ^ pair.second[i]) + pair.key + pair.before + pair.between;
   }
 }
@@ -68,18 +74,18 @@ LT_KERNEL_PLAIN(fuzz_store, const uint32_t** table, uint32_t slot, const uint32_
 // Follows a stored address.
 LT_KERNEL_PLAIN(fuzz_follow, uint32_t* dst, const uint32_t* const* table, uint32_t slot, uint32_t words) {
   const uint32_t* src = table[slot];
-  for (uint32_t i = index(); i < words; i += stride()) dst[i] ^= src[i] + slot;
+  for (uint32_t i = index(), step = stride(); i < words; i += step) dst[i] ^= src[i] + slot;
 }
 
 // table[slot] is the address of another table, whose inner slot is the address of the data.
 LT_KERNEL_PLAIN(fuzz_follow_twice, uint32_t* dst, const uint32_t* const* const* table, uint32_t slot, uint32_t inner,
                 uint32_t words) {
   const uint32_t* src = table[slot][inner];
-  for (uint32_t i = index(); i < words; i += stride()) dst[i] ^= src[i] * 3 + inner;
+  for (uint32_t i = index(), step = stride(); i < words; i += step) dst[i] ^= src[i] * 3 + inner;
 }
 
 // Writes through a stored address.
 LT_KERNEL_PLAIN(fuzz_write_through, uint32_t* const* table, uint32_t slot, uint32_t words, uint32_t key) {
   uint32_t* dst = table[slot];
-  for (uint32_t i = index(); i < words; i += stride()) dst[i] = scramble(dst[i] + key);
+  for (uint32_t i = index(), step = stride(); i < words; i += step) dst[i] = scramble(dst[i] + key);
 }

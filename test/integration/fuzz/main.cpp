@@ -1,20 +1,28 @@
 // lt_fuzz: runs generated programs and prints one line per seed: the hash of every byte they could see.
 //
-//   lt_fuzz --kernels lt_fuzz_kernels_sim.so --first 1 --last 1000 --steps 80 --live-mib 48 --threads 2
+//   lt_fuzz --kernels lt_fuzz_kernels_sim.so --first 1 --last 1000 --steps 24 --live-mib 72 --threads 2
 //
-// The same seeds give the same lines on any correct implementation of CUDA. Exit status 1 if a driver call failed.
+// The same seeds give the same lines on any correct implementation of CUDA, and then one line "did" with how often each
+// kind of step was done. A seed starts with at least --live-mib of live data, of all its threads together. It takes
+// over what the seed before left and replaces an eighth of it: filling and packing everything costs more than the
+// steps. Every
+// --fresh seeds, counted from the first, all begins anew; so a seed is run again with those before it. Exit status 1 at
+// the first seed in which a driver call failed; standard error names it.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <map>
+#include <memory>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "model.h"
 
 int main(int argc, char** argv) {
   std::map<std::string, std::string> options{{"--kernels", ""}, {"--first", "1"},     {"--last", "1"},
-                                             {"--steps", "80"}, {"--live-mib", "48"}, {"--threads", "2"}};
+                                             {"--steps", "24"}, {"--live-mib", "72"}, {"--threads", "2"},
+                                             {"--fresh", "10"}};
   for (int i = 1; i + 1 < argc; i += 2) {
     if (options.count(argv[i]) == 0) {
       std::fprintf(stderr, "lt_fuzz: unknown option %s\n", argv[i]);
@@ -36,28 +44,46 @@ int main(int argc, char** argv) {
   }
   const uint64_t threads = number("--threads");
   uint64_t failures = 0;
+  fuzz::Counts counts{};
+  std::vector<std::unique_ptr<fuzz::Program>> programs;
   for (uint64_t seed = number("--first"); seed <= number("--last"); ++seed) {
+    if ((seed - number("--first")) % number("--fresh") == 0) {
+      programs.clear();
+      for (uint64_t t = 0; t < threads; ++t) {
+        programs.push_back(
+            std::make_unique<fuzz::Program>(cu, module, ((number("--live-mib") << 20) + threads - 1) / threads));
+      }
+    }
     std::vector<uint64_t> hashes(threads);
-    std::vector<uint64_t> failed(threads);
     std::vector<std::thread> workers;
     for (uint64_t t = 0; t < threads; ++t) {
       workers.emplace_back([&, t] {
+        fuzz::Program& program = *programs[t];
         cu.cuCtxSetCurrent(context);
-        fuzz::Program program(cu, module, seed * 16 + t, (number("--live-mib") << 20) / threads);
-        program.populate();
-        for (uint64_t step = number("--steps"); step != 0; --step) program.step();
-        hashes[t] = program.finish();
-        failed[t] = program.failures();
+        program.begin("seed " + std::to_string(seed) + " thread " + std::to_string(t), seed * 16 + t);
+        for (uint64_t step = number("--steps"); step != 0 && program.failures() == 0; --step) program.step();
+        if (program.failures() == 0) hashes[t] = program.finish();
       });
     }
     for (std::thread& worker : workers) worker.join();
+    for (const auto& program : programs) failures += program->failures();
+    if (failures != 0) std::_Exit(1);  // what follows a failed call says nothing, and may wait for ever
     std::printf("seed %llu", static_cast<unsigned long long>(seed));
     for (uint64_t t = 0; t < threads; ++t) {
       std::printf(" %016llx", static_cast<unsigned long long>(hashes[t]));
-      failures += failed[t];
+      programs[t]->add_counts(&counts);
     }
     std::printf("\n");
     std::fflush(stdout);
   }
-  return failures == 0 ? 0 : 1;
+  static constexpr const char* kNames[] = {
+#define X(name) #name,
+      FUZZ_KINDS(X)
+#undef X
+  };
+  std::printf("did");
+  for (size_t i = 0; i < counts.size(); ++i)
+    std::printf(" %s %llu", kNames[i], static_cast<unsigned long long>(counts[i]));
+  std::printf("\n");
+  return 0;
 }

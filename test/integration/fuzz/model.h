@@ -3,11 +3,14 @@
 
 #include <cuda.h>
 
+#include <array>
 #include <cstdint>
 #include <random>
+#include <string>
 #include <vector>
 
 #include "driver_calls.h"
+#include "hash.h"
 
 namespace fuzz {
 
@@ -26,18 +29,41 @@ struct Buffer {
   uint64_t* host_words = nullptr;
 };
 
+// What a program does; each is counted when it was really done.
+#define FUZZ_KINDS(X)                                                                                                \
+  X(allocate)                                                                                                        \
+  X(allocate_ordered) X(release) X(release_ordered) X(mix) X(thin) X(pair) X(store) X(follow) X(follow_twice)        \
+      X(write_through) X(host_table) X(copy_table) X(duplicate_table) X(copy_device) X(copy_any) X(set) X(copy_host) \
+          X(copy_2d) X(graph) X(read_back)
+enum class Kind {
+#define X(name) name,
+  FUZZ_KINDS(X)
+#undef X
+      count
+};
+using Counts = std::array<uint64_t, static_cast<size_t>(Kind::count)>;
+
 // One thread's program: its own buffers and two streams. Correct CUDA: every use on another stream waits by event.
+//
+// What a launch can reach stays small, since it must fit a small physical limit: small tables share one page, and
+// reaching it reaches what any of them leads to. So a program has few tables, and they lead to one buffer at a
+// time.
 class Program {
  public:
-  Program(const Driver& driver, CUmodule module, uint64_t seed, uint64_t live_bytes);
+  Program(const Driver& driver, CUmodule module, uint64_t live_bytes);
   ~Program();
-  void populate();  // allocates up to nine tenths of the live bytes
+  // Everything from here on follows from the seed and what the program holds already: frees some of that, then
+  // allocates until at least `live_bytes` are live. `name` is written before every error.
+  void begin(std::string name, uint64_t seed);
   void step();
   uint64_t finish();  // hash over every byte of every live buffer
   uint64_t failures() const { return failures_; }
+  void add_counts(Counts* counts);  // since the last call
 
  private:
-  void allocate();
+  void allocate_tables();
+  bool allocate(Buffer* buffer);
+  void allocate_data();
   void release();
   void launch_plain();
   void store_address();
@@ -49,6 +75,9 @@ class Program {
   void read_back();
 
   int pick(bool table = false);
+  int pick_target();
+  bool follow_slot(int table, uint32_t slot, int to);
+  void done(Kind kind) { ++counts_[static_cast<size_t>(kind)]; }
   void use(int buffer, int stream);
   CUdeviceptr at(int buffer) const { return buffers_[buffer].address; }
   void launch(const char* kernel, int stream, uint32_t words, std::vector<void*> params);
@@ -59,14 +88,19 @@ class Program {
 
   const Driver& cu_;
   CUmodule module_;
+  std::string name_;
   std::mt19937_64 rng_;
-  uint64_t live_limit_;
+  uint64_t live_wanted_;
   uint64_t live_ = 0;
-  uint64_t hash_ = 1469598103934665603ull;
+  uint64_t hash_ = kHashStart;
   uint64_t failures_ = 0;
   CUstream streams_[2] = {};
   CUstream capture_ = nullptr;  // for capturing only
   std::vector<Buffer> buffers_;
+  std::array<int, 4> recent_{-1, -1, -1, -1};
+  size_t next_recent_ = 0;
+  int target_ = -1;  // the data buffer whose address is stored
+  Counts counts_{};
 };
 
 }  // namespace fuzz

@@ -1,3 +1,4 @@
+// The life of a generated program's buffers.
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
@@ -6,33 +7,34 @@
 
 namespace fuzz {
 namespace {
-// What a table leads to must fit the physical limit together: few slots, and buffers of at most 0.8 MB.
-constexpr uint32_t kTableSlots = 2;
 
-uint64_t fnv(uint64_t hash, const void* data, size_t bytes) {
-  const auto* p = static_cast<const uint64_t*>(data);
-  for (size_t i = 0; i < bytes / 8; ++i) hash = (hash ^ p[i]) * 1099511628211ull;
-  const auto* tail = static_cast<const uint8_t*>(data) + bytes / 8 * 8;
-  for (size_t i = 0; i < bytes % 8; ++i) hash = (hash ^ tail[i]) * 1099511628211ull;
-  return hash;
-}
+constexpr uint32_t kTableSlots = 2;
+constexpr uint32_t kBigTableWords = 30000;  // not sub-allocated: this table is packed and brought back itself
+
 }  // namespace
 
-Program::Program(const Driver& driver, CUmodule module, uint64_t seed, uint64_t live_bytes)
-    : cu_(driver), module_(module), rng_(seed * 0x9E3779B97F4A7C15ull + 1), live_limit_(live_bytes) {
-  for (CUstream& stream : streams_) {
-    check(cu_.cuStreamCreate(&stream, random(2) != 0 ? CU_STREAM_NON_BLOCKING : CU_STREAM_DEFAULT), "cuStreamCreate");
+Program::Program(const Driver& driver, CUmodule module, uint64_t live_bytes)
+    : cu_(driver), module_(module), live_wanted_(live_bytes) {}
+
+void Program::begin(std::string name, uint64_t seed) {
+  name_ = std::move(name);
+  rng_.seed(seed * 0x9E3779B97F4A7C15ull + 1);
+  hash_ = kHashStart;
+  if (capture_ == nullptr) {
+    for (CUstream& stream : streams_) {
+      check(cu_.cuStreamCreate(&stream, random(2) != 0 ? CU_STREAM_NON_BLOCKING : CU_STREAM_DEFAULT), "cuStreamCreate");
+    }
+    // Other threads use the legacy stream meanwhile, which is an error while a blocking stream is captured.
+    check(cu_.cuStreamCreate(&capture_, CU_STREAM_NON_BLOCKING), "cuStreamCreate");
+    allocate_tables();
   }
-  // Other threads use the legacy stream meanwhile, which is an error while a blocking stream is captured.
-  check(cu_.cuStreamCreate(&capture_, CU_STREAM_NON_BLOCKING), "cuStreamCreate");
+  for (const uint64_t keep = live_wanted_ / 8 * 7; live_ > keep;) release();
+  while (live_ < live_wanted_ && failures_ == 0) allocate_data();
 }
 
-void Program::populate() {
-  while (live_ < live_limit_ / 10 * 9 && failures_ == 0) {
-    const uint64_t before = live_;
-    allocate();
-    if (live_ + (200009 * 4) > live_limit_ && live_ <= before) break;
-  }
+void Program::add_counts(Counts* counts) {
+  for (size_t i = 0; i < counts->size(); ++i) (*counts)[i] += counts_[i];
+  counts_ = {};
 }
 
 Program::~Program() {
@@ -47,16 +49,27 @@ Program::~Program() {
 void Program::check(CUresult result, const char* what) {
   if (result == CUDA_SUCCESS) return;
   ++failures_;
-  std::fprintf(stderr, "%s returned %d\n", what, result);
+  std::fprintf(stderr, "%s: %s returned %d\n", name_.c_str(), what, result);
 }
 
+// Half of the picks of data are among the last few: programs have a working set, and moving costs time.
 int Program::pick(bool table) {
+  if (!table && random(2) == 0) {
+    const int index = recent_[random(static_cast<uint32_t>(recent_.size()))];
+    if (index >= 0 && buffers_[index].live) return index;
+  }
   std::vector<int> fit;
   for (size_t i = 0; i < buffers_.size(); ++i) {
     const Buffer& buffer = buffers_[i];
     if (buffer.live && buffer.table.empty() != table) fit.push_back(static_cast<int>(i));
   }
-  return fit.empty() ? -1 : fit[random(static_cast<uint32_t>(fit.size()))];
+  if (fit.empty()) return -1;
+  const int index = fit[random(static_cast<uint32_t>(fit.size()))];
+  if (!table) {
+    recent_[next_recent_] = index;
+    next_recent_ = (next_recent_ + 1) % recent_.size();
+  }
+  return index;
 }
 
 void Program::use(int index, int stream) {
@@ -81,39 +94,59 @@ void Program::launch_on(CUstream stream, const char* kernel, uint32_t words, std
   check(cu_.cuLaunchKernel(function, blocks, 1, 1, 64, 1, 1, 0, stream, params.data(), nullptr), kernel);
 }
 
-void Program::allocate() {
-  static constexpr uint32_t kSizes[] = {128, 1000, 16384, 16385, 60000, 100000, 131072, 200001, 200003, 200009};
+// Memory for `buffer`, in stream order if it says so.
+bool Program::allocate(Buffer* buffer) {
+  const uint64_t bytes = uint64_t{buffer->words} * 4;
+  buffer->stream = static_cast<int>(random(2));
+  buffer->ordered = random(2) == 0;
+  if (buffer->ordered) {
+    check(cu_.cuMemAllocAsync(&buffer->address, bytes, streams_[buffer->stream]), "cuMemAllocAsync");
+  } else {
+    check(cu_.cuMemAlloc_v2(&buffer->address, bytes), "cuMemAlloc");
+  }
+  buffer->live = buffer->address != 0;
+  if (buffer->live) done(buffer->ordered ? Kind::allocate_ordered : Kind::allocate);
+  return buffer->live;
+}
+
+// One in pinned host memory; two in the page of small allocations, or two that are moved like data.
+void Program::allocate_tables() {
+  Buffer host;
+  host.words = kTableSlots * 2;
+  host.table.resize(kTableSlots);
+  host.host = host.live = true;
+  void* memory = nullptr;
+  check(cu_.cuMemHostAlloc(&memory, kTableSlots * 8, CU_MEMHOSTALLOC_DEVICEMAP), "cuMemHostAlloc");
+  if (memory == nullptr) return;
+  std::memset(memory, 0, kTableSlots * 8);
+  host.host_words = static_cast<uint64_t*>(memory);
+  host.address = reinterpret_cast<CUdeviceptr>(memory);
+  buffers_.push_back(host);
+  const bool big = random(2) == 0;
+  for (int i = 0; i < 2; ++i) {
+    Buffer table;
+    table.words = big ? kBigTableWords : kTableSlots * 2;
+    table.table.resize(kTableSlots);
+    if (!allocate(&table)) continue;
+    check(cu_.cuMemsetD32Async(table.address, 0, table.words, streams_[table.stream]), "cuMemsetD32Async");
+    buffers_.push_back(table);
+  }
+}
+
+void Program::allocate_data() {
+  // Mostly one to a physical handle of 2 MiB: a buffer that joins a packed one costs an unpack and a pack more.
+  static constexpr uint32_t kSizes[] = {1000,   20000,  262144, 490000, 500000, 500001, 510000, 515003,
+                                        518000, 520000, 520001, 522000, 523000, 524287, 524288, 524288};
+  // Cheap content mostly, and some of every codec: see fuzz_fill.
+  static constexpr uint32_t kKinds[] = {0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 2, 2, 3, 4, 5, 6};
   Buffer buffer;
-  const bool table = random(6) == 0;
-  buffer.words = table ? kTableSlots * 2 : kSizes[random(10)];
-  if (!table && random(2) == 0) buffer.words = buffer.words / 2 + random(buffer.words / 2) + 1;
-  const uint64_t bytes = uint64_t{buffer.words} * 4;
-  if (live_ + bytes > live_limit_) return release();
-  buffer.stream = static_cast<int>(random(2));
-  buffer.ordered = random(2) == 0;
-  buffer.live = true;
-  if (table && random(3) == 0) {
-    buffer.host = true;
-    void* host = nullptr;
-    check(cu_.cuMemHostAlloc(&host, bytes, CU_MEMHOSTALLOC_DEVICEMAP), "cuMemHostAlloc");
-    buffer.host_words = static_cast<uint64_t*>(host);
-    std::memset(host, 0, bytes);
-    buffer.address = reinterpret_cast<CUdeviceptr>(host);
-  } else if (buffer.ordered) {
-    check(cu_.cuMemAllocAsync(&buffer.address, bytes, streams_[buffer.stream]), "cuMemAllocAsync");
-  } else {
-    check(cu_.cuMemAlloc_v2(&buffer.address, bytes), "cuMemAlloc");
-  }
-  if (buffer.address == 0) return;
-  if (table) {
-    buffer.table.resize(kTableSlots);
-    if (!buffer.host) check(cu_.cuMemsetD32Async(buffer.address, 0, buffer.words, streams_[buffer.stream]), "memset");
-  } else {
-    uint32_t seed = random(1u << 30);
-    uint32_t kind = random(6);
-    launch("fuzz_fill", buffer.stream, buffer.words, {&buffer.address, &buffer.words, &seed, &kind});
-    live_ += bytes;
-  }
+  buffer.words = kSizes[random(std::size(kSizes))];
+  if (random(16) == 0) buffer.words = buffer.words / 2 + random(buffer.words / 2) + 1;
+  if (!allocate(&buffer)) return;
+  uint32_t seed = random(1u << 30);
+  uint32_t kind = kKinds[random(std::size(kKinds))];
+  launch("fuzz_fill", buffer.stream, buffer.words, {&buffer.address, &buffer.words, &seed, &kind});
+  live_ += uint64_t{buffer.words} * 4;
   buffers_.push_back(buffer);
 }
 
@@ -129,7 +162,6 @@ void Program::release() {
   const int index = pick();
   if (index < 0) return;
   Buffer& buffer = buffers_[index];
-  if (random(4) == 0) read_back();
   live_ -= uint64_t{buffer.words} * 4;
   buffer.live = false;
   forget(index);
@@ -137,93 +169,23 @@ void Program::release() {
     const int stream = static_cast<int>(random(2));
     use(index, stream);
     check(cu_.cuMemFreeAsync(buffer.address, streams_[stream]), "cuMemFreeAsync");
+    done(Kind::release_ordered);
   } else {
     check(cu_.cuMemFree_v2(buffer.address), "cuMemFree");
+    done(Kind::release);
   }
-}
-
-void Program::launch_plain() {
-  const int a = pick();
-  const int b = pick();
-  const int c = pick();
-  if (a < 0 || a == b || a == c) return;
-  const int stream = static_cast<int>(random(2));
-  for (int index : {a, b, c}) use(index, stream);
-  CUdeviceptr dst = at(a);
-  CUdeviceptr src = at(b);
-  uint32_t key = random(1000);
-  uint32_t words = std::min(buffers_[a].words, buffers_[b].words);
-  switch (random(4)) {
-    case 0:
-      return launch("fuzz_thin", stream, buffers_[a].words, {&dst, &buffers_[a].words, &key});
-    case 1: {
-      words = std::min(words, buffers_[c].words);
-      struct {
-        uint32_t before, words;
-        CUdeviceptr first;
-        uint32_t between, key;
-        CUdeviceptr second;
-      } pair{7, words, src, 9, key, at(c)};
-      return launch("fuzz_pair", stream, words, {&dst, &pair});
-    }
-    default:
-      return launch("fuzz_mix", stream, words, {&dst, &src, &words, &key});
-  }
-}
-
-void Program::read_back() {
-  const int index = pick();
-  if (index < 0) return;
-  const Buffer& buffer = buffers_[index];
-  std::vector<uint32_t> host(buffer.words);
-  if (random(2) == 0) {
-    check(cu_.cuMemcpyDtoHAsync_v2(host.data(), buffer.address, uint64_t{buffer.words} * 4, streams_[buffer.stream]),
-          "cuMemcpyDtoHAsync");
-    check(cu_.cuStreamSynchronize(streams_[buffer.stream]), "cuStreamSynchronize");
-  } else {
-    check(cu_.cuStreamSynchronize(streams_[buffer.stream]), "cuStreamSynchronize");
-    check(cu_.cuMemcpyDtoH_v2(host.data(), buffer.address, uint64_t{buffer.words} * 4), "cuMemcpyDtoH");
-  }
-  hash_ = fnv(hash_, host.data(), host.size() * 4);
 }
 
 uint64_t Program::finish() {
   check(cu_.cuCtxSynchronize(), "cuCtxSynchronize");
-  for (const Buffer& buffer : buffers_) {
+  for (auto it = buffers_.rbegin(); it != buffers_.rend(); ++it) {  // the last ones first: they are still raw
+    const Buffer& buffer = *it;
     if (!buffer.live || !buffer.table.empty()) continue;
     std::vector<uint32_t> host(buffer.words);
     check(cu_.cuMemcpyDtoH_v2(host.data(), buffer.address, uint64_t{buffer.words} * 4), "cuMemcpyDtoH");
     hash_ = fnv(hash_, host.data(), host.size() * 4);
   }
   return hash_;
-}
-
-void Program::step() {
-  switch (random(16)) {
-    case 0:
-    case 1:
-    case 2:
-      return allocate();
-    case 3:
-      return release();
-    case 4:
-      return store_address();
-    case 5:
-    case 6:
-      return follow_address();
-    case 7:
-      return host_table();
-    case 8:
-      return copy_table();
-    case 9:
-      return copies();
-    case 10:
-      return graph();
-    case 11:
-      return read_back();
-    default:
-      return launch_plain();
-  }
 }
 
 }  // namespace fuzz
