@@ -38,13 +38,13 @@ std::vector<std::string> program() {
           "--kernels",
           built("lib/sim/lt_fuzz_kernels_sim.so"),
           "--first",
-          "7",
+          "8",
           "--last",
-          "7",
+          "8",
           "--steps",
-          "60",
+          "14",
           "--live-mib",
-          "48",
+          "36",
           "--threads",
           "1"};
 }
