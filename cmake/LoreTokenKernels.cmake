@@ -2,7 +2,8 @@
 #
 # Builds one kernel module from CUDA sources, all of them as one translation unit:
 #   ${CMAKE_BINARY_DIR}/lib/sim/<target>_sim.so   host object for machines without a GPU, by the C++ compiler
-#   ${CMAKE_BINARY_DIR}/lib/<target>.fatbin       for GPUs, by nvcc, when LORETOKEN_NVCC names one
+#   ${CMAKE_BINARY_DIR}/lib/<target>.fatbin       for GPUs, by nvcc, when LORETOKEN_NVCC names one and unless
+#                                                 LORETOKEN_GPU_KERNELS is off: minutes for what a test build never loads
 # Targets: <target>_sim, <target>_fatbin (if nvcc) and <target>, which builds both.
 # Host objects are compiled without sanitizers: their threads switch stacks.
 get_filename_component(LORETOKEN_KERNELS_DIR ${CMAKE_CURRENT_LIST_DIR}/../kernels ABSOLUTE)
@@ -11,6 +12,8 @@ set(LORETOKEN_NVCC_FLAGS -std=c++20 -O3 --threads 2
     -gencode arch=compute_89,code=sm_89 -gencode arch=compute_90,code=sm_90
     -gencode arch=compute_100,code=[sm_100,compute_100]
     CACHE STRING "nvcc flags for kernel modules")
+
+option(LORETOKEN_GPU_KERNELS "Build kernels for GPUs too, where nvcc is there" ON)
 
 function(loretoken_host_options target)
   target_compile_options(${target} PRIVATE -O3 -march=x86-64-v2 -mtls-dialect=gnu2 -fno-sanitize=all -fvisibility=hidden
@@ -44,7 +47,7 @@ function(loretoken_add_kernels target)
   set_target_properties(${target}_sim PROPERTIES PREFIX "" LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib/sim)
 
   add_custom_target(${target} ALL DEPENDS ${target}_sim)
-  if(LORETOKEN_NVCC)
+  if(LORETOKEN_NVCC AND LORETOKEN_GPU_KERNELS)
     set(fatbin ${CMAKE_BINARY_DIR}/lib/${target}.fatbin)
     add_custom_command(OUTPUT ${fatbin}
       COMMAND ${CMAKE_COMMAND} -E make_directory ${CMAKE_BINARY_DIR}/lib
