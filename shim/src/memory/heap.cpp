@@ -169,23 +169,36 @@ void UnitHeap::reset_peak(CUmemoryPool pool, bool reserved) {
   (reserved ? it->second.reserved_peak : it->second.peak) = it->second.live;
 }
 
+AllocationInfo UnitHeap::describe(uint64_t base, const Allocation& allocation) const {
+  AllocationInfo info;
+  info.base = base;
+  info.bytes = allocation.bytes;
+  info.id = allocation.id;
+  info.device = rt_.ordinal;
+  info.context = allocation.context;
+  info.pool = allocation.pool;
+  info.first_unit = allocation.unit;
+  info.unit_count = allocation.unit->row_count;
+  return info;
+}
+
 std::optional<AllocationInfo> UnitHeap::find(uint64_t address) const {
   std::lock_guard lock(mutex_);
   auto it = allocations_.upper_bound(address);
   if (it == allocations_.begin()) return std::nullopt;
   --it;
-  const Allocation& found = it->second;
-  if (address - it->first > found.bytes) return std::nullopt;
-  AllocationInfo info;
-  info.base = it->first;
-  info.bytes = found.bytes;
-  info.id = found.id;
-  info.device = rt_.ordinal;
-  info.context = found.context;
-  info.pool = found.pool;
-  info.first_unit = found.unit;
-  info.unit_count = found.unit->row_count;
-  return info;
+  if (address - it->first > it->second.bytes) return std::nullopt;
+  return describe(it->first, it->second);
+}
+
+std::vector<AllocationInfo> UnitHeap::within(uint64_t address, uint64_t bytes, size_t most) const {
+  std::lock_guard lock(mutex_);
+  std::vector<AllocationInfo> found;
+  for (auto it = allocations_.lower_bound(address); it != allocations_.end() && it->first < address + bytes; ++it) {
+    if (found.size() == most) return {};
+    found.push_back(describe(it->first, it->second));
+  }
+  return found;
 }
 
 // Without a lock: rows are constant while an allocation in them lives.

@@ -44,6 +44,9 @@ class Heap {
   // The live allocation that contains the address (or ends exactly there, if none contains it). Takes a lock: not for
   // the raw hot path.
   virtual std::optional<AllocationInfo> find(uint64_t address) const = 0;
+  // The live allocations that begin in [address, address + bytes), in order. Empty, too, when they are more than
+  // `most`.
+  virtual std::vector<AllocationInfo> within(uint64_t address, uint64_t bytes, size_t most) const = 0;
   // All units of the allocation(s) an operation on [address, address + bytes) touches.
   virtual void units_of(uint64_t address, uint64_t bytes, std::vector<Unit*>* out) const = 0;
   virtual uint64_t live_bytes() const = 0;  // logical bytes of live allocations

@@ -33,6 +33,7 @@ class UnitHeap final : public Heap {
   CUresult allocate(uint64_t bytes, StreamSlot* slot, CUmemoryPool pool, CUdeviceptr* out) override;
   CUresult free(CUdeviceptr address, StreamSlot* slot) override;
   std::optional<AllocationInfo> find(uint64_t address) const override;
+  std::vector<AllocationInfo> within(uint64_t address, uint64_t bytes, size_t most) const override;
   void units_of(uint64_t address, uint64_t bytes, std::vector<Unit*>* out) const override;
   uint64_t live_bytes() const override { return live_.load(std::memory_order_relaxed); }
   PoolUse pool_use(CUmemoryPool pool) const override;
@@ -48,6 +49,7 @@ class UnitHeap final : public Heap {
     UnitKind kind = UnitKind::kSingle;
     bool fresh = false;  // its units have never been in use
   };
+  AllocationInfo describe(uint64_t base, const Allocation& allocation) const;
   UnitKind kind_of(uint64_t bytes) const;
   static uint64_t rounded(uint64_t bytes) { return (bytes + kMemberAlignment - 1) & ~(kMemberAlignment - 1); }
 

@@ -33,6 +33,15 @@ HolderRange allocation_at(const Unit& unit, uint64_t address) {
   return found ? HolderRange{found->base, found->bytes, false} : HolderRange{};
 }
 
+// The allocation that a row of units is.
+HolderRange whole_row(const Unit& unit) {
+  const Unit* first = unit.row_count > 1 ? unit_by_index(unit.row_first) : &unit;
+  return first != nullptr ? allocation_at(*first, first->base) : HolderRange{};
+}
+
+// Allocations on a page that are scanned one by one; of more, the page is scanned as one.
+constexpr size_t kMostPerPage = 64;
+
 class DeviceReach final : public Reach {
  public:
   explicit DeviceReach(DeviceRuntime& runtime) : scanner_(runtime, reach_core().edges, reach_core().sequence) {}
@@ -69,20 +78,30 @@ HolderRange ReachCore::holder_of(uint64_t address) const {
   const Unit* unit = unit_at(address);
   if (unit == nullptr) return {};
   const HolderRange found = allocation_at(*unit, address);
-  return found.bytes != 0 || unit->kind != UnitKind::kSingle ? found : holder_of_page(address);
+  return found.bytes != 0 || unit->kind != UnitKind::kSingle ? found : whole_row(*unit);
 }
 
-HolderRange ReachCore::holder_of_page(uint64_t address) const {
-  if (!window().contains(address)) return foreign_holder(address);
-  const Unit* unit = unit_at(address);
-  if (unit == nullptr) return {};
-  if (unit->kind != UnitKind::kSingle) {
-    const uint64_t page = address / kPageBytes * kPageBytes;
-    if (page - unit->base >= unit->bytes) return {};
-    return {page, kPageBytes, true};
+void ReachCore::add_holders_of_page(uint64_t address, std::vector<HolderRange>* out) const {
+  if (!window().contains(address)) {
+    out->push_back(foreign_holder(address));
+    return;
   }
-  const Unit* first = unit->row_count > 1 ? unit_by_index(unit->row_first) : unit;
-  return first != nullptr ? allocation_at(*first, first->base) : HolderRange{};
+  const Unit* unit = unit_at(address);
+  if (unit == nullptr) return;
+  if (unit->kind == UnitKind::kSingle) {
+    out->push_back(whole_row(*unit));
+    return;
+  }
+  const uint64_t page = address / kPageBytes * kPageBytes;
+  const DeviceRuntime* rt = runtime_of(unit->device);
+  if (page - unit->base >= unit->bytes || rt == nullptr || rt->heap == nullptr) return;
+  const std::vector<AllocationInfo> living = rt->heap->within(page, kPageBytes, kMostPerPage);
+  for (const AllocationInfo& one : living) out->push_back({one.base, one.bytes, false});
+  // Many, or one that began on the page before.
+  if (living.empty() || living.front().base != page) {
+    const HolderRange across = allocation_at(*unit, page);
+    out->push_back(living.empty() ? HolderRange{page, kPageBytes, true} : across);
+  }
 }
 
 void ReachCore::pin_targets(std::span<const uint32_t> pages) {

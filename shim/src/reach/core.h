@@ -84,8 +84,8 @@ class ReachCore {
   // --- both
   // The allocation of an address, or its known range; bytes 0: none. Takes the heap's lock: outside sections.
   HolderRange holder_of(uint64_t address) const;
-  // What lives on a page reached through memory: its allocation, or the page itself where several share it.
-  HolderRange holder_of_page(uint64_t address) const;
+  // What lives on a page reached through memory: its allocations, or the page itself where they are many.
+  void add_holders_of_page(uint64_t address, std::vector<HolderRange>* out) const;
   void pin_targets(std::span<const uint32_t> pages);
   void add_scanner(int device, Scanner* scanner);
   void poll();

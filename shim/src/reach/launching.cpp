@@ -177,7 +177,7 @@ std::vector<HolderRange> ReachCore::gather(Roots roots, std::vector<uint32_t>* r
   }
   std::vector<HolderRange> plan;
   for (const uint64_t address : addresses) plan.push_back(holder_of(address));
-  for (const uint64_t page : through_memory) plan.push_back(holder_of_page(page));
+  for (const uint64_t page : through_memory) add_holders_of_page(page, &plan);
   std::erase_if(plan, [](const HolderRange& range) { return range.bytes == 0; });
   const auto by_base = [](const HolderRange& a, const HolderRange& b) {
     return a.base != b.base ? a.base < b.base : a.shared_page < b.shared_page;
