@@ -157,7 +157,7 @@ CUresult cuMemGetAddressRange_v2(CUdeviceptr* base, size_t* size, CUdeviceptr ad
     if (size) *size = allocation->size;
     return CUDA_SUCCESS;
   }
-  if (Mapping* mapping = find_mapping(address)) {
+  if (Mapping* mapping = find_mapping(address); mapping && mapping->accessible()) {
     if (base) *base = mapping->base;
     if (size) *size = mapping->size;
     return CUDA_SUCCESS;

@@ -7,6 +7,7 @@
 
 #include <cuda.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -133,6 +134,11 @@ struct Mapping {
   std::map<int, CUmemAccess_flags> access;  // by device
   CUmemAccess_flags host_access = CU_MEM_ACCESS_FLAGS_PROT_NONE;
   uint64_t buffer_id = 0;
+
+  bool accessible() const {
+    return host_access != CU_MEM_ACCESS_FLAGS_PROT_NONE ||
+           std::ranges::any_of(access, [](const auto& one) { return one.second != CU_MEM_ACCESS_FLAGS_PROT_NONE; });
+  }
 };
 
 struct Device {

@@ -70,7 +70,8 @@ extern "C" {
 CUresult cuMemAddressReserve(CUdeviceptr* out, size_t size, size_t alignment, CUdeviceptr hint,
                              unsigned long long flags) {
   SIM_API_LOCKED(cuMemAddressReserve, kInit);
-  if (!out || !size || !aligned(size) || flags || (alignment & (alignment - 1))) return CUDA_ERROR_INVALID_VALUE;
+  if (!out || !size || !aligned(size) || !aligned(hint) || flags || (alignment & (alignment - 1)))
+    return CUDA_ERROR_INVALID_VALUE;
   alignment = std::max<size_t>(alignment, kGranularity);
   if (hint && hint % alignment == 0) {
     void* got =
@@ -109,8 +110,8 @@ CUresult cuMemMap(CUdeviceptr base, size_t size, size_t offset, CUmemGenericAllo
   auto handle = state().handles.find(reinterpret_cast<void*>(value));
   if (!handle || !handle->refs || !base || !size || !aligned(base) || !aligned(size) || !aligned(offset) || flags)
     return CUDA_ERROR_INVALID_VALUE;
-  if (offset || size < handle->size) return CUDA_ERROR_NOT_SUPPORTED;
-  if (size > handle->size || !reserved(base, size) || overlaps_mapping(base, size)) return CUDA_ERROR_INVALID_VALUE;
+  if (offset || size != handle->size) return CUDA_ERROR_NOT_SUPPORTED;
+  if (!reserved(base, size) || overlaps_mapping(base, size)) return CUDA_ERROR_INVALID_VALUE;
   void* got =
       mmap(at(base), size, PROT_NONE, MAP_SHARED | MAP_FIXED, handle_fd(*handle), static_cast<off_t>(handle->offset));
   if (got == MAP_FAILED) return CUDA_ERROR_OUT_OF_MEMORY;
@@ -126,6 +127,7 @@ CUresult cuMemMap(CUdeviceptr base, size_t size, size_t offset, CUmemGenericAllo
 CUresult cuMemUnmap(CUdeviceptr base, size_t size) {
   SIM_API_LOCKED(cuMemUnmap, kInit);
   if (!base || !size || !aligned(base) || !aligned(size)) return CUDA_ERROR_INVALID_VALUE;
+  if (!overlaps_mapping(base, size)) return reserved(base, size) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
   auto mappings = whole_mappings(base, size);
   if (mappings.empty()) return CUDA_ERROR_INVALID_VALUE;
   map_none(base, size);
@@ -141,17 +143,21 @@ CUresult cuMemUnmap(CUdeviceptr base, size_t size) {
 CUresult cuMemSetAccess(CUdeviceptr base, size_t size, const CUmemAccessDesc* descriptions, size_t count) {
   SIM_API_LOCKED(cuMemSetAccess, kInit);
   if (!base || !size || !aligned(base) || !aligned(size) || !descriptions || !count) return CUDA_ERROR_INVALID_VALUE;
+  bool for_host = false;
   for (size_t i = 0; i < count; ++i) {
     const auto& d = descriptions[i];
     const bool host = d.location.type == CU_MEM_LOCATION_TYPE_HOST || d.location.type == CU_MEM_LOCATION_TYPE_HOST_NUMA;
     if (!host && d.location.type != CU_MEM_LOCATION_TYPE_DEVICE) return CUDA_ERROR_INVALID_VALUE;
-    if (!host && !find_device(d.location.id)) return CUDA_ERROR_INVALID_DEVICE;
+    if (!host && !find_device(d.location.id)) return CUDA_ERROR_INVALID_VALUE;
     if (d.flags != CU_MEM_ACCESS_FLAGS_PROT_NONE && d.flags != CU_MEM_ACCESS_FLAGS_PROT_READ &&
         d.flags != CU_MEM_ACCESS_FLAGS_PROT_READWRITE)
       return CUDA_ERROR_INVALID_VALUE;
+    for_host |= host;
   }
   auto mappings = whole_mappings(base, size);
   if (mappings.empty()) return CUDA_ERROR_INVALID_VALUE;
+  const bool device_memory = std::ranges::any_of(mappings, [](const Mapping* m) { return m->handle->device >= 0; });
+  if (device_memory && for_host) return CUDA_ERROR_NOT_SUPPORTED;
   for (Mapping* mapping : mappings) {
     for (size_t i = 0; i < count; ++i) {
       const auto& d = descriptions[i];
@@ -169,6 +175,7 @@ CUresult cuMemSetAccess(CUdeviceptr base, size_t size, const CUmemAccessDesc* de
 CUresult cuMemGetAccess(unsigned long long* flags, const CUmemLocation* location, CUdeviceptr address) {
   SIM_API_LOCKED(cuMemGetAccess, kInit);
   if (!flags || !location) return CUDA_ERROR_INVALID_VALUE;
+  *flags = CU_MEM_ACCESS_FLAGS_PROT_NONE;
   Mapping* mapping = find_mapping(address);
   if (!mapping) return CUDA_ERROR_INVALID_VALUE;
   if (location->type != CU_MEM_LOCATION_TYPE_DEVICE) {

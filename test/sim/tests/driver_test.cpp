@@ -11,10 +11,10 @@ namespace loretoken::sim::testing {
 
 class DriverCallsTest : public DriverTest {
  protected:
-  void* proc(const char* name, int version, cuuint64_t flags = 0, CUresult expected = CUDA_SUCCESS) {
+  void* proc(const char* name, int version, cuuint64_t flags = 0) {
     void* address = nullptr;
     CUdriverProcAddressQueryResult status{};
-    EXPECT_EQ(expected, cuGetProcAddress(name, &address, version, flags, &status)) << name;
+    EXPECT_EQ(CUDA_SUCCESS, cuGetProcAddress(name, &address, version, flags, &status)) << name;
     status_ = status;
     return address;
   }
@@ -26,7 +26,7 @@ TEST_F(DriverCallsTest, TheVersionPicksTheForm) {
   EXPECT_EQ(exported("cuCtxCreate_v2"), proc("cuCtxCreate", 11000));
   EXPECT_EQ(exported("cuCtxCreate_v3"), proc("cuCtxCreate", 12000));
   EXPECT_EQ(exported("cuCtxCreate_v4"), proc("cuCtxCreate", 13000));
-  EXPECT_EQ(exported("cuGraphInstantiateWithFlags"), proc("cuGraphInstantiate", 12000));
+  EXPECT_EQ(exported("cuGraphInstantiate_v2"), proc("cuGraphInstantiate", 12000));
   EXPECT_EQ(exported("cuGraphInstantiate_v2"), proc("cuGraphInstantiate", 11040));
   EXPECT_EQ(exported("cuGraphAddKernelNode"), proc("cuGraphAddKernelNode", 11000));
   EXPECT_EQ(exported("cuGraphAddKernelNode_v2"), proc("cuGraphAddKernelNode", 12000));
@@ -50,11 +50,24 @@ TEST_F(DriverCallsTest, TheFlagsPickTheDefaultStream) {
 }
 
 TEST_F(DriverCallsTest, UnknownNamesAndOldVersionsAreNotFound) {
-  EXPECT_EQ(nullptr, proc("cuNothingOfTheKind", 13000, 0, CUDA_ERROR_NOT_FOUND));
+  EXPECT_EQ(nullptr, proc("cuNothingOfTheKind", 13000));
   EXPECT_EQ(CU_GET_PROC_ADDRESS_SYMBOL_NOT_FOUND, status_);
-  EXPECT_EQ(nullptr, proc("cuMemAlloc_v2", 13000, 0, CUDA_ERROR_NOT_FOUND));
-  EXPECT_EQ(nullptr, proc("cuMemAllocAsync", 11000, 0, CUDA_ERROR_NOT_FOUND));
+  EXPECT_EQ(nullptr, proc("cuMemAlloc_v2", 13000));
+  EXPECT_EQ(nullptr, proc("cuMemAllocAsync", 11000));
   EXPECT_EQ(CU_GET_PROC_ADDRESS_VERSION_NOT_SUFFICIENT, status_);
+  auto first = reinterpret_cast<CUresult (*)(const char*, void**, int, cuuint64_t)>(exported("cuGetProcAddress"));
+  void* address = this;
+  EXPECT_EQ(CUDA_ERROR_NOT_FOUND, first("cuNothingOfTheKind", &address, 13000, 0));
+  EXPECT_EQ(nullptr, address);
+}
+
+TEST_F(DriverCallsTest, WhatIsNotSimulatedExistsAndRefuses) {
+  CUdeviceptr address = 0;
+  auto old_form = reinterpret_cast<decltype(&cuMemAlloc)>(proc("cuMemAlloc", 3010));
+  EXPECT_EQ(exported("cuMemAlloc"), reinterpret_cast<void*>(old_form));
+  EXPECT_EQ(CUDA_ERROR_NOT_SUPPORTED, old_form(&address, 4096));
+  CUgraphicsResource resource = nullptr;
+  EXPECT_EQ(CUDA_ERROR_NOT_SUPPORTED, cuGraphicsUnregisterResource(resource));
 }
 
 TEST_F(DriverCallsTest, ThePerThreadFormUsesThePerThreadStream) {

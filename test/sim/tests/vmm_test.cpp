@@ -41,7 +41,7 @@ TEST_F(VmmTest, AHandleMapsWholeOrNotAtAll) {
   const auto handle = create(2 * kPage);
   EXPECT_EQ(CUDA_ERROR_NOT_SUPPORTED, cuMemMap(base, kPage, 0, handle, 0));
   EXPECT_EQ(CUDA_ERROR_NOT_SUPPORTED, cuMemMap(base, kPage, kPage, handle, 0));
-  EXPECT_EQ(CUDA_ERROR_INVALID_VALUE, cuMemMap(base, 4 * kPage, 0, handle, 0));
+  EXPECT_EQ(CUDA_ERROR_NOT_SUPPORTED, cuMemMap(base, 4 * kPage, 0, handle, 0));
   EXPECT_EQ(CUDA_ERROR_INVALID_VALUE, cuMemMap(base + 4096, 2 * kPage, 0, handle, 0));
   EXPECT_EQ(CUDA_ERROR_INVALID_VALUE, cuMemMap(base + 3 * kPage, 2 * kPage, 0, handle, 0));  // leaves the reservation
   OK(cuMemMap(base, 2 * kPage, 0, handle, 0));
@@ -50,10 +50,12 @@ TEST_F(VmmTest, AHandleMapsWholeOrNotAtAll) {
   EXPECT_EQ(CUDA_ERROR_INVALID_VALUE, allow(base, kPage));
   EXPECT_EQ(CUDA_ERROR_INVALID_VALUE, cuMemAddressFree(base, 4 * kPage));
   OK(cuMemUnmap(base, 2 * kPage));
+  OK(cuMemUnmap(base, 2 * kPage));  // nothing is mapped there
   OK(cuMemRelease(handle));
   EXPECT_EQ(CUDA_ERROR_INVALID_VALUE, cuMemRelease(handle));
   EXPECT_EQ(CUDA_ERROR_INVALID_VALUE, cuMemAddressFree(base, 2 * kPage));
   OK(cuMemAddressFree(base, 4 * kPage));
+  EXPECT_EQ(CUDA_ERROR_INVALID_VALUE, cuMemUnmap(base, 2 * kPage));  // not reserved
 }
 
 TEST_F(VmmTest, SizesComeInUnitsOfTheGranularity) {
