@@ -97,8 +97,8 @@ class ReachCore {
  private:
   void await_reports(const Behaviour& behaviour);
   // The ranges that an operation with these roots may write: allocations, pages of shared units, known foreign ranges.
-  // `readable`, wanted or nullptr: sorted, the pages whose addresses it may read from memory.
-  std::vector<HolderRange> gather(Roots roots, std::vector<uint32_t>* readable);
+  // `request`, wanted or nullptr: gets what a scan behind it is judged by.
+  std::vector<HolderRange> gather(Roots roots, ScanRequest* request);
   void scan_behind(ScanRequest request, const ReachSet& set, StreamSlot& slot);
   CUresult scan_before(Roots roots, StreamSlot& slot, bool managed_only);
   Scanner* scanner_for(const StreamSlot& slot) const;

@@ -141,8 +141,9 @@ uint64_t Edges::scan_queued(const HolderRange& range, bool unseen_copy) {
   ++holder.pending;
   if (unseen_copy) ++holder.pending_copies;
   holder.written_at_scan = holder.written;
+  holder.latest = next_ticket_++;
   set_flags(range.base, holder.end, kFlagScanPending);
-  return holder.ticket;
+  return holder.latest;
 }
 
 Edges::Report Edges::scan_reported(const HolderRange& range, uint64_t ticket, std::span<const uint32_t> pages,
@@ -151,13 +152,13 @@ Edges::Report Edges::scan_reported(const HolderRange& range, uint64_t ticket, st
   std::lock_guard lock(mutex_);
   Map& map = map_of(range);
   const auto it = map.find(range.base);
-  if (it == map.end() || it->second.ticket != ticket) return report;  // freed meanwhile
+  if (it == map.end() || ticket < it->second.ticket) return report;  // freed meanwhile
   Holder& holder = it->second;
   --holder.pending;
   if (unseen_copy) --holder.pending_copies;
 #ifndef LORETOKEN_MUTATE_ESCAPE_EDGES
   std::vector<uint32_t> before;
-  if (complete && holder.pending == 0 && holder.written == holder.written_at_scan) {
+  if (complete && holder.latest == ticket && holder.written == holder.written_at_scan) {
     before.swap(holder.pages);
     live_.fetch_sub(before.size(), std::memory_order_relaxed);
     holder.everything = false;

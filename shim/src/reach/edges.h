@@ -51,7 +51,8 @@ class Edges {
     std::vector<uint32_t> fresh;  // those, as pages
     uint32_t false_alarms = 0;
   };
-  // The scan's result; `pages` sorted. Replaces the targets unless something else wrote or scans the holder, then adds.
+  // The scan's result; `pages` sorted. Replaces the targets if it is the scan that was queued last and nothing else
+  // wrote since, else adds: scans of several streams report in any order.
   // `complete` false: records are missing, the holder may hold everything.
   Report scan_reported(const HolderRange& holder, uint64_t ticket, std::span<const uint32_t> pages, bool complete,
                        bool unseen_copy);
@@ -76,7 +77,8 @@ class Edges {
  private:
   struct Holder {
     uint64_t end = 0;
-    uint64_t ticket = 0;
+    uint64_t ticket = 0;          // when it became a holder: scans with lower ones were of who lived there before
+    uint64_t latest = 0;          // the scan that was queued last
     std::vector<uint32_t> pages;  // sorted
     bool everything = false;
     uint32_t pending = 0;         // scans queued

@@ -64,7 +64,7 @@ CUresult ReachCore::operate(Roots roots, FunctionRef<Behaviour&(uint64_t)> behav
   bool awaited = false;
   bool managed_scanned = strict;
   std::vector<HolderRange> plan;
-  std::vector<uint32_t> readable;
+  ScanRequest request;
   uint64_t number = 0;
   for (;;) {
     Need need = Need::kNothing;
@@ -117,21 +117,21 @@ CUresult ReachCore::operate(Roots roots, FunctionRef<Behaviour&(uint64_t)> behav
             sequence.done(number);
             return launched;
           }
-          ScanRequest request;
           request.holders = std::move(plan);
           request.behaviour = behaviour;
-          request.readable = std::move(readable);
           request.number = number;
           scan_behind(std::move(request), *reached, slot);
           return launched;
         });
     if (need == Need::kNothing) {
+      // Until a report is read its holders count as pending, and launches on them come the long way.
+      if (met_holders) poll();
       if ((strict || strict_check()) && number != 0) wait_for(number);
       return result;
     }
     if (result != kAgain) return result;  // made raw failed
     if (need == Need::kPlan) {
-      plan = gather(roots, &readable);
+      plan = gather(roots, &request);
       planned = true;
     } else if (need == Need::kClass) {
       await_reports(*behaviour);
@@ -160,7 +160,7 @@ void ReachCore::scan_behind(ScanRequest request, const ReachSet& set, StreamSlot
   scanner->queue(std::move(request), slot);
 }
 
-std::vector<HolderRange> ReachCore::gather(Roots roots, std::vector<uint32_t>* readable) {
+std::vector<HolderRange> ReachCore::gather(Roots roots, ScanRequest* request) {
   ReachSet set;
   std::vector<uint64_t> addresses;
   std::vector<uint64_t> through_memory;
@@ -170,13 +170,15 @@ std::vector<HolderRange> ReachCore::gather(Roots roots, std::vector<uint32_t>* r
   walk.record = &addresses;
   roots(walk);
   walk.close(edges, &closure);
-  if (readable != nullptr) {
-    readable->clear();
-    for (const uint64_t page : through_memory) readable->push_back(page_of(page));
-    std::sort(readable->begin(), readable->end());
-  }
   std::vector<HolderRange> plan;
   for (const uint64_t address : addresses) plan.push_back(holder_of(address));
+  std::erase_if(plan, [](const HolderRange& range) { return range.bytes == 0; });
+  if (request != nullptr) {
+    request->named = plan;
+    request->readable.clear();
+    for (const uint64_t page : through_memory) request->readable.push_back(page_of(page));
+    std::sort(request->readable.begin(), request->readable.end());
+  }
   for (const uint64_t page : through_memory) add_holders_of_page(page, &plan);
   std::erase_if(plan, [](const HolderRange& range) { return range.bytes == 0; });
   const auto by_base = [](const HolderRange& a, const HolderRange& b) {

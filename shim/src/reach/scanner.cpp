@@ -229,7 +229,12 @@ void Scanner::apply(const ScanRequest& request, const std::vector<uint64_t>& rec
     found.pointers |= report.found;
     found.fresh |= report.found_new;
     found.not_read |= failed || std::any_of(report.fresh.begin(), report.fresh.end(), [&](uint32_t page) {
-                        return !std::binary_search(request.readable.begin(), request.readable.end(), page);
+                        const uint64_t at = uint64_t{page} * kPageBytes;
+                        const bool named =
+                            std::any_of(request.named.begin(), request.named.end(), [&](const HolderRange& range) {
+                              return at < range.base + range.bytes && range.base < at + kPageBytes;
+                            });
+                        return named || !std::binary_search(request.readable.begin(), request.readable.end(), page);
                       });
     false_alarms += report.false_alarms;
   }

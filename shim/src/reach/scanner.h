@@ -26,6 +26,7 @@ struct ScanRequest {
   std::vector<uint64_t> tickets;   // of Edges::scan_queued
   Behaviour* behaviour = nullptr;  // of the launch it lies behind, or nullptr
   std::vector<uint32_t> readable;  // pages whose addresses that launch may have read from memory; sorted
+  std::vector<HolderRange> named;  // what its parameters point into: addresses that it need not have read
   bool unseen_copy = false;
   uint64_t number = 0;  // of ScanSequence
 };
