@@ -32,8 +32,8 @@ const busy: Partial<Row> = {
   unpacks: 2,
   drops: 1,
   wait_ns: 500_000_000,
-  codec_in: places({ 2: 300, 6: 100 }),
-  codec_out: places({ 2: 100, 6: 100 }),
+  codec_in: places({ 2: 300, 3: 100 }),
+  codec_out: places({ 2: 100, 3: 100 }),
   pins: places({ 4: 2 }),
 };
 
@@ -41,7 +41,7 @@ test("figures come out in a person's units, with what they mean", () => {
   const text = renderReport(telemetry(busy), 10);
   assert.match(text, /device 0, process 7, 10\.0 s/);
   assert.match(text, /expansion {1,3}2\.00 x \(4\.0 GiB of tensors in 2\.0 GiB of the card\)/);
-  assert.match(text, /ratio +2\.00 \(400 B packed to 200 B; zero_run 75 %, exponent 25 %\)/);
+  assert.match(text, /ratio +2\.00 \(400 B packed to 200 B; zero_run 75 %, exponent_bf16 25 %\)/);
   assert.match(text, /moves +3 packed, 2 unpacked, 1 released unchanged/);
   assert.match(text, /waited +0\.500 s \(5\.0 % of the time\), 5 of 100 launches/);
   assert.match(text, /pins +2 texture \(a texture or surface refers to it\)/);

@@ -16,7 +16,7 @@
 namespace loretoken {
 namespace {
 
-constexpr uint64_t kPatienceNs = 2'000'000;
+constexpr uint64_t kPatienceNs = 250'000'000;
 constexpr uint64_t kListBytes = sizeof(ScanList) + uint64_t{Scanner::kListRecords} * sizeof(ScanRecord);
 
 uint64_t table_bytes() {
@@ -228,21 +228,23 @@ void Scanner::apply(const ScanRequest& request, const std::vector<uint64_t>& rec
         edges_.scan_reported(request.holders[i], request.tickets[i], pages, !failed, request.unseen_copy);
     found.pointers |= report.found;
     found.fresh |= report.found_new;
-    found.not_read |= failed || std::any_of(report.fresh.begin(), report.fresh.end(), [&](uint32_t page) {
-                        const uint64_t at = uint64_t{page} * kPageBytes;
-                        const bool named =
-                            std::any_of(request.named.begin(), request.named.end(), [&](const HolderRange& range) {
-                              return at < range.base + range.bytes && range.base < at + kPageBytes;
-                            });
-                        return named || !std::binary_search(request.readable.begin(), request.readable.end(), page);
-                      });
+    found.not_read |= std::any_of(report.fresh.begin(), report.fresh.end(), [&](uint32_t page) {
+      const uint64_t at = uint64_t{page} * kPageBytes;
+      const bool named = std::any_of(request.named.begin(), request.named.end(), [&](const HolderRange& range) {
+        return at < range.base + range.bytes && range.base < at + kPageBytes;
+      });
+      return named || !std::binary_search(request.readable.begin(), request.readable.end(), page);
+    });
     false_alarms += report.false_alarms;
   }
   Counters& count = counters(rt_.ordinal);
   count.false_alarms.fetch_add(false_alarms, std::memory_order_relaxed);
   count.edges.store(edges_.learned(), std::memory_order_relaxed);
   count.edges_live.store(edges_.live(), std::memory_order_relaxed);
-  if (request.behaviour != nullptr) {
+  // A scan that could not be made says nothing of who was scanned.
+  if (request.behaviour != nullptr && failed && records.empty()) {
+    request.behaviour->scans_queued.fetch_sub(1, std::memory_order_relaxed);
+  } else if (request.behaviour != nullptr) {
     const FunctionClass before = request.behaviour->type.load(std::memory_order_relaxed);
     if (FunctionTable::scanned(*request.behaviour, found)) {
       count.kernels_classed.fetch_add(1, std::memory_order_relaxed);

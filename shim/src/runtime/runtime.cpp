@@ -221,7 +221,6 @@ void Runtime::context_closing(CUcontext context) {
     device->closed.store(true, std::memory_order_release);
     devices_[ordinal].store(nullptr, std::memory_order_release);
     log_info("device %d: its context is destroyed; it runs on plain CUDA from here on", ordinal);
-    report_mode(ordinal, LORETOKEN_MODE_OFF, LORETOKEN_GUARD_DRIVER, "context destroyed");
   }
   streams().context_closing(context);
 }
