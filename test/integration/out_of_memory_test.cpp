@@ -42,11 +42,13 @@ std::vector<std::string> program() {
           "--last",
           "7",
           "--steps",
-          "60",
+          "30",
           "--live-mib",
           "48",
           "--threads",
-          "1"};
+          "1",
+          "--stop",
+          "0"};
 }
 
 TEST(OutOfMemory, AtEveryDriverCallEndsInAnErrorOrTheRightBytes) {
