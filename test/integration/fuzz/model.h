@@ -30,12 +30,12 @@ struct Buffer {
 };
 
 // What a program does; each is counted when it was really done.
-#define FUZZ_KINDS(X)                                                                                         \
-  X(allocate)                                                                                                 \
-  X(allocate_ordered)                                                                                         \
-  X(release)                                                                                                  \
-  X(release_ordered) X(mix) X(thin) X(pair) X(store) X(follow) X(follow_twice) X(write_through) X(host_table) \
-      X(copy_table) X(duplicate_table) X(copy_device) X(copy_any) X(set) X(copy_host) X(copy_2d) X(graph) X(read_back)
+// clang-format off
+#define FUZZ_KINDS(X)                                                                                      \
+  X(allocate) X(allocate_ordered) X(release) X(release_ordered) X(mix) X(thin) X(pair) X(store) X(follow)  \
+  X(follow_twice) X(write_through) X(host_table) X(copy_table) X(duplicate_table) X(copy_device)           \
+  X(copy_any) X(set) X(copy_host) X(copy_2d) X(graph) X(read_back)
+// clang-format on
 enum class Kind {
 #define X(name) name,
   FUZZ_KINDS(X)
