@@ -13,7 +13,7 @@ namespace lt {
 namespace {
 
 // The smallest limit that holds what one launch can reach beside the shim's own chunks, and three times as much data.
-constexpr int kLimitMib = 28;
+constexpr int kLimitMib = 32;
 constexpr int kLiveMib = 3 * kLimitMib;
 constexpr int kShards = 5;
 constexpr int kSilenceSeconds = LT_SANITIZED ? 300 : 60;  // of a seed that hangs
