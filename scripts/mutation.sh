@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Switches one safety mechanism of the shim off at a time and expects a test to fail for each.
 #   scripts/mutation.sh [NAME…]      all by default; MUTATION_SEEDS: seeds of generated programs per try (default 60)
-# Ends with a table; exit status 1 if a mutation survived.
+# Needs the release build, whose tests and simulator it uses; only the shim is built anew, and of it what knows the
+# mutation. Ends with a table; exit status 1 if a mutation survived.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 build=build/mutation
@@ -14,22 +15,25 @@ declare -A filters=(
   [HOST_SCAN]='GeneratedPrograms.*' [EVENT_WAIT]='Races.*:GeneratedPrograms.*' [VERIFY]='Integrity.*'
   [FENCE]='Races.*:GeneratedPrograms.*' [STREAM_SAFE_FREE]='Races.*:GeneratedPrograms.*'
 )
+tests=build/release/bin/integration_tests
+[ -x "$tests" ] || { echo "no $tests: make build comes first" >&2; exit 1; }
+export LT_SHIM=$PWD/$build/lib/libloretoken.so
 export LT_FUZZ_SEEDS=${MUTATION_SEEDS:-60}
 mkdir -p "$build"
 survived=()
 table=""
 for name in "${names[@]}"; do
   cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DLORETOKEN_GPU_KERNELS=OFF -DLORETOKEN_MUTATE="$name" > "$build/cmake.log"
-  if ! cmake --build "$build" --target loretoken lt_fuzz integration_tests > "$build/build.log" 2>&1; then
+  if ! cmake --build "$build" --target loretoken > "$build/build.log" 2>&1; then
     tail -20 "$build/build.log"
     exit 1
   fi
   echo "mutation $name: running ${filters[$name]}"
-  if "$build/bin/integration_tests" --gtest_fail_fast --gtest_filter="${filters[$name]}" > "$build/$name.log" 2>&1; then
+  if "$tests" --gtest_fail_fast --gtest_filter="${filters[$name]}" > "$build/$name.log" 2>&1; then
     survived+=("$name")
     table+="$(printf '%-18s SURVIVED' "$name")"$'\n'
   else
-    killer=$(grep -m1 -oE 'FAILED  \] [A-Za-z]+\.[A-Za-z]+' "$build/$name.log" | sed 's/FAILED  \] //' || true)
+    killer=$(grep -m1 -oE 'FAILED  \] [A-Za-z]+\.[A-Za-z]+(/[0-9]+)?' "$build/$name.log" | sed 's/FAILED  \] //' || true)
     table+="$(printf '%-18s killed by %s' "$name" "${killer:-a crash}")"$'\n'
   fi
 done

@@ -12,7 +12,7 @@
 namespace lt {
 namespace {
 
-// The smallest limit that holds what one launch can reach beside the shim's own chunks, and three times as much data.
+// Holds what one launch can reach beside the shim's own chunks; the programs keep three times as much alive.
 constexpr int kLimitMib = 36;
 constexpr int kLiveMib = 3 * kLimitMib;
 constexpr int kShards = 5;

@@ -46,7 +46,9 @@ std::vector<std::string> program() {
           "--live-mib",
           "36",
           "--threads",
-          "1"};
+          "1",
+          "--stop",
+          "0"};
 }
 
 TEST(OutOfMemory, AtEveryDriverCallEndsInAnErrorOrTheRightBytes) {

@@ -1,14 +1,29 @@
 // The part of a generated program that stores addresses in memory and follows them.
 #include <algorithm>
+#include <cstring>
 
 #include "model.h"
 
 namespace fuzz {
 
-// The buffer whose address is stored: one for a while, since all tables of a page are reached together.
+// The buffer whose address is stored: one at a time, since all tables of a page are reached together.
 int Program::pick_target() {
-  if (target_ < 0 || !buffers_[target_].live || random(8) == 0) target_ = pick();
+  if (target_ < 0 || !buffers_[target_].live) target_ = pick();
   return target_;
+}
+
+void Program::clear_tables() {
+  target_ = -1;
+  for (Buffer& buffer : buffers_) {
+    if (buffer.table.empty()) continue;
+    if (buffer.host) {
+      check(cu_.cuStreamSynchronize(streams_[buffer.stream]), "cuStreamSynchronize");
+      std::memset(buffer.host_words, 0, buffer.table.size() * 8);
+    } else {
+      check(cu_.cuMemsetD32Async(buffer.address, 0, buffer.words, streams_[buffer.stream]), "cuMemsetD32Async");
+    }
+    std::fill(buffer.table.begin(), buffer.table.end(), Stored{});
+  }
 }
 
 void Program::store_address() {
@@ -22,8 +37,9 @@ void Program::store_address() {
   uint32_t slot = random(static_cast<uint32_t>(buffers_[table].table.size()));
   CUdeviceptr where = at(table);
   CUdeviceptr what = at(target);
+  const uint64_t failures = failures_;
   launch("fuzz_store", stream, 1, {&where, &slot, &what});
-  buffers_[table].table[slot].target = target;
+  buffers_[table].table[slot].target = failures_ == failures ? target : -1;
   done(Kind::store);
 }
 
@@ -73,9 +89,9 @@ bool Program::follow_slot(int table, uint32_t slot, int to) {
 
 // The host writes addresses into pinned memory that kernels read directly.
 void Program::host_table() {
-  const int table = 0;  // allocate_tables() makes it first
+  const int table = 0;  // allocate_tables() makes it first, if it can
   const int target = random(2) == 0 ? pick(true) : pick_target();
-  if (buffers_.empty() || target < 0 || buffers_[target].host) return;
+  if (target < 0 || buffers_[target].host || !buffers_[table].host) return;
   Buffer& holder = buffers_[table];
   check(cu_.cuStreamSynchronize(streams_[holder.stream]), "cuStreamSynchronize");
   const uint32_t slot = random(static_cast<uint32_t>(holder.table.size()));
@@ -98,6 +114,7 @@ void Program::copy_table() {
     words[slot] = at(target);
     holder.table[slot].target = target;
   }
+  const uint64_t failures = failures_;
   if (random(2) == 0) {
     check(cu_.cuStreamSynchronize(streams_[holder.stream]), "cuStreamSynchronize");
     check(cu_.cuMemcpyHtoD_v2(holder.address, words.data(), words.size() * 8), "cuMemcpyHtoD");
@@ -107,6 +124,7 @@ void Program::copy_table() {
           "cuMemcpyHtoDAsync");
     check(cu_.cuStreamSynchronize(streams_[holder.stream]), "cuStreamSynchronize");
   }
+  if (failures_ != failures) std::fill(holder.table.begin(), holder.table.end(), Stored{});
   done(Kind::copy_table);
   // A copy of the table on the device holds the same addresses.
   const int other = pick(true);
@@ -115,7 +133,7 @@ void Program::copy_table() {
     use(table, stream);
     use(other, stream);
     check(cu_.cuMemcpyDtoDAsync_v2(at(other), at(table), words.size() * 8, streams_[stream]), "cuMemcpyDtoDAsync");
-    buffers_[other].table = buffers_[table].table;
+    if (failures_ == failures) buffers_[other].table = buffers_[table].table;
     done(Kind::duplicate_table);
   }
 }

@@ -5,9 +5,9 @@
 // The same seeds give the same lines on any correct implementation of CUDA, and then one line "did" with how often each
 // kind of step was done. A seed starts with at least --live-mib of live data, of all its threads together. It takes
 // over what the seed before left and replaces an eighth of it: filling and packing everything costs more than the
-// steps. Every
-// --fresh seeds, counted from the first, all begins anew; so a seed is run again with those before it. Exit status 1 at
-// the first seed in which a driver call failed; standard error names it.
+// steps. Every --fresh seeds, counted from the first, all begins anew; so a seed is run again with those before it. A
+// driver call that fails is named with its seed and ends the process with status 1, at once or with --stop 0 at the
+// end.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -22,7 +22,7 @@
 int main(int argc, char** argv) {
   std::map<std::string, std::string> options{{"--kernels", ""}, {"--first", "1"},     {"--last", "1"},
                                              {"--steps", "24"}, {"--live-mib", "72"}, {"--threads", "2"},
-                                             {"--fresh", "10"}};
+                                             {"--fresh", "10"}, {"--stop", "1"}};
   for (int i = 1; i + 1 < argc; i += 2) {
     if (options.count(argv[i]) == 0) {
       std::fprintf(stderr, "lt_fuzz: unknown option %s\n", argv[i]);
@@ -48,10 +48,12 @@ int main(int argc, char** argv) {
   std::vector<std::unique_ptr<fuzz::Program>> programs;
   for (uint64_t seed = number("--first"); seed <= number("--last"); ++seed) {
     if ((seed - number("--first")) % number("--fresh") == 0) {
+      for (const auto& program : programs) failures += program->failures();
       programs.clear();
       for (uint64_t t = 0; t < threads; ++t) {
-        programs.push_back(
-            std::make_unique<fuzz::Program>(cu, module, ((number("--live-mib") << 20) + threads - 1) / threads));
+        programs.push_back(std::make_unique<fuzz::Program>(cu, module,
+                                                           ((number("--live-mib") << 20) + threads - 1) / threads,
+                                                           seed / number("--fresh") % 2 == 0, number("--stop") != 0));
       }
     }
     std::vector<uint64_t> hashes(threads);
@@ -61,13 +63,11 @@ int main(int argc, char** argv) {
         fuzz::Program& program = *programs[t];
         cu.cuCtxSetCurrent(context);
         program.begin("seed " + std::to_string(seed) + " thread " + std::to_string(t), seed * 16 + t);
-        for (uint64_t step = number("--steps"); step != 0 && program.failures() == 0; --step) program.step();
-        if (program.failures() == 0) hashes[t] = program.finish();
+        for (uint64_t step = number("--steps"); step != 0; --step) program.step();
+        hashes[t] = program.finish();
       });
     }
     for (std::thread& worker : workers) worker.join();
-    for (const auto& program : programs) failures += program->failures();
-    if (failures != 0) std::_Exit(1);  // what follows a failed call says nothing, and may wait for ever
     std::printf("seed %llu", static_cast<unsigned long long>(seed));
     for (uint64_t t = 0; t < threads; ++t) {
       std::printf(" %016llx", static_cast<unsigned long long>(hashes[t]));
@@ -85,5 +85,6 @@ int main(int argc, char** argv) {
   for (size_t i = 0; i < counts.size(); ++i)
     std::printf(" %s %llu", kNames[i], static_cast<unsigned long long>(counts[i]));
   std::printf("\n");
-  return 0;
+  for (const auto& program : programs) failures += program->failures();
+  return failures == 0 ? 0 : 1;
 }

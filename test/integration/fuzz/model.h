@@ -47,11 +47,13 @@ using Counts = std::array<uint64_t, static_cast<size_t>(Kind::count)>;
 // One thread's program: its own buffers and two streams. Correct CUDA: every use on another stream waits by event.
 //
 // What a launch can reach stays small, since it must fit a small physical limit: small tables share one page, and
-// reaching it reaches what any of them leads to. So a program has few tables, and they lead to one buffer at a
-// time.
+// reaching it reaches what any of them leads to. So a program has few tables, and in one seed they lead to one
+// buffer at a time.
 class Program {
  public:
-  Program(const Driver& driver, CUmodule module, uint64_t live_bytes);
+  // `big_tables`: tables are moved like data, and data may be small; else tables share the page of small allocations.
+  // `stop`: the process ends, with status 1, at the first call that fails.
+  Program(const Driver& driver, CUmodule module, uint64_t live_bytes, bool big_tables, bool stop);
   ~Program();
   // Everything from here on follows from the seed and what the program holds already: frees some of that, then
   // allocates until at least `live_bytes` are live. `name` is written before every error.
@@ -63,6 +65,7 @@ class Program {
 
  private:
   void allocate_tables();
+  void clear_tables();
   bool allocate(Buffer* buffer);
   void allocate_data();
   void release();
@@ -92,6 +95,8 @@ class Program {
   std::string name_;
   std::mt19937_64 rng_;
   uint64_t live_wanted_;
+  bool big_tables_;
+  bool stop_;
   uint64_t live_ = 0;
   uint64_t hash_ = kHashStart;
   uint64_t failures_ = 0;

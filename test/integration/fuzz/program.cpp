@@ -1,7 +1,7 @@
 // The life of a generated program's buffers.
 #include <algorithm>
 #include <cstdio>
-#include <cstring>
+#include <cstdlib>
 
 #include "model.h"
 
@@ -9,12 +9,12 @@ namespace fuzz {
 namespace {
 
 constexpr uint32_t kTableSlots = 2;
-constexpr uint32_t kBigTableWords = 30000;  // not sub-allocated: this table is packed and brought back itself
+constexpr uint32_t kBigTableWords = 34000;  // not sub-allocated: this table is packed and brought back itself
 
 }  // namespace
 
-Program::Program(const Driver& driver, CUmodule module, uint64_t live_bytes)
-    : cu_(driver), module_(module), live_wanted_(live_bytes) {}
+Program::Program(const Driver& driver, CUmodule module, uint64_t live_bytes, bool big_tables, bool stop)
+    : cu_(driver), module_(module), live_wanted_(live_bytes), big_tables_(big_tables), stop_(stop) {}
 
 void Program::begin(std::string name, uint64_t seed) {
   name_ = std::move(name);
@@ -28,6 +28,7 @@ void Program::begin(std::string name, uint64_t seed) {
     check(cu_.cuStreamCreate(&capture_, CU_STREAM_NON_BLOCKING), "cuStreamCreate");
     allocate_tables();
   }
+  clear_tables();
   for (const uint64_t keep = live_wanted_ / 8 * 7; live_ > keep;) release();
   while (live_ < live_wanted_ && failures_ == 0) allocate_data();
 }
@@ -50,6 +51,7 @@ void Program::check(CUresult result, const char* what) {
   if (result == CUDA_SUCCESS) return;
   ++failures_;
   std::fprintf(stderr, "%s: %s returned %d\n", name_.c_str(), what, result);
+  if (stop_) std::_Exit(1);  // what follows says nothing, and may wait for ever
 }
 
 // Half of the picks of data are among the last few: programs have a working set, and moving costs time.
@@ -117,19 +119,14 @@ void Program::allocate_tables() {
   host.host = host.live = true;
   void* memory = nullptr;
   check(cu_.cuMemHostAlloc(&memory, kTableSlots * 8, CU_MEMHOSTALLOC_DEVICEMAP), "cuMemHostAlloc");
-  if (memory == nullptr) return;
-  std::memset(memory, 0, kTableSlots * 8);
   host.host_words = static_cast<uint64_t*>(memory);
   host.address = reinterpret_cast<CUdeviceptr>(memory);
-  buffers_.push_back(host);
-  const bool big = random(2) == 0;
+  if (memory != nullptr) buffers_.push_back(host);
   for (int i = 0; i < 2; ++i) {
     Buffer table;
-    table.words = big ? kBigTableWords : kTableSlots * 2;
+    table.words = big_tables_ ? kBigTableWords : kTableSlots * 2;
     table.table.resize(kTableSlots);
-    if (!allocate(&table)) continue;
-    check(cu_.cuMemsetD32Async(table.address, 0, table.words, streams_[table.stream]), "cuMemsetD32Async");
-    buffers_.push_back(table);
+    if (allocate(&table)) buffers_.push_back(table);
   }
 }
 
@@ -141,6 +138,8 @@ void Program::allocate_data() {
   static constexpr uint32_t kKinds[] = {0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 2, 2, 3, 4, 5, 6};
   Buffer buffer;
   buffer.words = kSizes[random(std::size(kSizes))];
+  // Data in the page of small tables would reach all they ever led to.
+  if (!big_tables_) buffer.words = std::max(buffer.words, kBigTableWords);
   if (random(16) == 0) buffer.words = buffer.words / 2 + random(buffer.words / 2) + 1;
   if (!allocate(&buffer)) return;
   uint32_t seed = random(1u << 30);
