@@ -3,4 +3,20 @@ set(LORETOKEN_SANITIZE "" CACHE STRING "Sanitizers for every target of the build
 if(LORETOKEN_SANITIZE)
   add_compile_options(-fsanitize=${LORETOKEN_SANITIZE} -fno-omit-frame-pointer -g)
   add_link_options(-fsanitize=${LORETOKEN_SANITIZE})
+  if(LORETOKEN_SANITIZE MATCHES "undefined")
+    # What is found ends the program. Callers of a C interface may pass any number for an enum.
+    add_compile_options(-fno-sanitize-recover=all -fno-sanitize=enum)
+  endif()
+endif()
+
+# What stands before a sanitized library in LD_PRELOAD: its run-time library, which has to be there first.
+set(LORETOKEN_PRELOAD_FIRST "")
+if(LORETOKEN_SANITIZE)
+  set(runtime libasan.so)
+  if(LORETOKEN_SANITIZE MATCHES "thread")
+    set(runtime libtsan.so)
+  endif()
+  execute_process(COMMAND ${CMAKE_CXX_COMPILER} -print-file-name=${runtime} OUTPUT_VARIABLE runtime
+                  OUTPUT_STRIP_TRAILING_WHITESPACE)
+  set(LORETOKEN_PRELOAD_FIRST "${runtime}:")
 endif()

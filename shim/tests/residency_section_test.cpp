@@ -12,6 +12,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
+constexpr auto kGoOn = [] { return true; };
+
 TEST(Section, TheMoverWaitsForASectionThatWasOpen) {
   std::atomic<bool> inside{false};
   std::atomic<bool> leave{false};
@@ -25,7 +27,7 @@ TEST(Section, TheMoverWaitsForASectionThatWasOpen) {
   while (!inside) std::this_thread::yield();
   std::atomic<bool> waited{false};
   std::thread mover([&] {
-    wait_for_readers();
+    wait_for_readers(kGoOn);
     EXPECT_TRUE(left);
     waited = true;
   });
@@ -50,7 +52,7 @@ TEST(Section, AnInnerSectionDoesNotEndTheOuterOne) {
   });
   while (!inner_left) std::this_thread::yield();
   std::thread mover([&] {
-    wait_for_readers();
+    wait_for_readers(kGoOn);
     EXPECT_FALSE(outer_open);
   });
   std::this_thread::sleep_for(5ms);
@@ -62,8 +64,24 @@ TEST(Section, AnInnerSectionDoesNotEndTheOuterOne) {
 TEST(Section, LeavingEarlyLetsTheMoverGoOn) {
   Section section;
   section.leave();
-  wait_for_readers();  // would not return if this thread were still inside
+  wait_for_readers(kGoOn);  // would not return if this thread were still inside
   SUCCEED();
+}
+
+TEST(Section, TheMoverCanGiveUpASectionThatStaysOpen) {
+  std::atomic<bool> inside{false};
+  std::atomic<bool> leave{false};
+  std::thread reader([&] {
+    Section section;
+    inside = true;
+    while (!leave) std::this_thread::yield();
+  });
+  while (!inside) std::this_thread::yield();
+  int asked = 0;
+  EXPECT_FALSE(wait_for_readers([&] { return ++asked < 3; }));
+  EXPECT_EQ(asked, 3);
+  leave = true;
+  reader.join();
 }
 
 // The protocol itself: a reader that sees "raw" never meets "unmapped", whatever the interleaving.
@@ -85,7 +103,7 @@ TEST(Section, NoReaderThatSawRawMeetsTheUnmapping) {
   }
   for (int i = 0; i < 3000; ++i) {
     state.store(kClaimed, std::memory_order_seq_cst);
-    wait_for_readers();
+    wait_for_readers(kGoOn);
     mapped.store(false, std::memory_order_relaxed);
     mapped.store(true, std::memory_order_relaxed);
     state.store(kRaw, std::memory_order_seq_cst);

@@ -48,7 +48,7 @@ Environment simulator(const std::string& memory) {
 Environment under_shim(const std::string& memory, const std::string& limit, const std::string& virtual_size) {
   Environment environment = simulator(memory);
   const char* other = std::getenv("LT_SHIM");  // scripts/mutation.sh tests a changed one
-  environment["LD_PRELOAD"] = other != nullptr ? other : built("lib/libloretoken.so");
+  environment["LD_PRELOAD"] = LT_PRELOAD_FIRST + (other != nullptr ? other : built("lib/libloretoken.so"));
   environment["LORETOKEN_KERNELS"] = built("lib/sim/loretoken_kernels_sim.so");
   environment["LORETOKEN_LIMIT"] = limit;
   environment["LORETOKEN_VIRTUAL"] = virtual_size;

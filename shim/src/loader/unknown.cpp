@@ -35,7 +35,7 @@ extern "C" __attribute__((visibility("hidden"), used)) void* loretoken_pass_gate
     try {
       log_warn("%s for CUDA %d.%d is newer than this libloretoken.so: nothing is packed from here on", gate.symbol,
                gate.version / 1000, gate.version % 1000 / 10);
-      char cause[64];
+      char cause[sizeof gate.symbol + 32];
       snprintf(cause, sizeof cause, "unknown entry point %s", gate.symbol);
       Runtime::forbid_packing(cause);
     } catch (...) {

@@ -86,6 +86,7 @@ struct Unit {
 
   // Guarded by the device's residency mutex.
   alignas(64) bool cancel_pack = false;  // someone needs it while it is kClaimed
+  uint64_t reach_when_claimed = 0;       // last_reach when the mover chose it
   bool requested = false;                // the thread that waits for room needs it: no victim
   bool hidden = false;                   // strict check: kRaw, handle kept, but unmapped
   bool ever_packed = false;              // since its content began

@@ -163,6 +163,7 @@ CUresult ReachCore::copy(std::span<const CopySpec> specs, StreamSlot& slot, bool
     if (holder.bytes != 0) behind.push_back(holder);
   }
   if (behind.empty()) return touch(specs, slot, blocking, call);
+  ScanPlace place = reserve(slot);
   const ReachSet* reached = nullptr;
   return with_raw(
       slot,
@@ -180,7 +181,7 @@ CUresult ReachCore::copy(std::span<const CopySpec> specs, StreamSlot& slot, bool
         }
         request.holders = std::move(behind);
         request.unseen_copy = unseen;
-        scan_behind(std::move(request), *reached, slot);
+        scan_behind(std::move(request), *reached, slot, &place);
         return result;
       },
       blocking);

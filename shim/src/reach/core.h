@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "reach/edges.h"
-#include "reach/function_ref.h"
+#include "base/function_ref.h"
 #include "reach/functions.h"
 #include "reach/scanner.h"
 #include "reach/sequence.h"
@@ -99,7 +99,9 @@ class ReachCore {
   // The ranges that an operation with these roots may write: allocations, pages of shared units, known foreign ranges.
   // `request`, wanted or nullptr: gets what a scan behind it is judged by.
   std::vector<HolderRange> gather(Roots roots, ScanRequest* request);
-  void scan_behind(ScanRequest request, const ReachSet& set, StreamSlot& slot);
+  // A place for a scan on the slot's device; outside sections.
+  ScanPlace reserve(const StreamSlot& slot) const;
+  void scan_behind(ScanRequest request, const ReachSet& set, StreamSlot& slot, ScanPlace* place);
   CUresult scan_before(Roots roots, StreamSlot& slot, bool managed_only);
   Scanner* scanner_for(const StreamSlot& slot) const;
 

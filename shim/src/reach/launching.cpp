@@ -65,6 +65,7 @@ CUresult ReachCore::operate(Roots roots, FunctionRef<Behaviour&(uint64_t)> behav
   bool managed_scanned = strict;
   std::vector<HolderRange> plan;
   ScanRequest request;
+  ScanPlace place;
   uint64_t number = 0;
   for (;;) {
     Need need = Need::kNothing;
@@ -120,7 +121,7 @@ CUresult ReachCore::operate(Roots roots, FunctionRef<Behaviour&(uint64_t)> behav
           request.holders = std::move(plan);
           request.behaviour = behaviour;
           request.number = number;
-          scan_behind(std::move(request), *reached, slot);
+          scan_behind(std::move(request), *reached, slot, &place);
           return launched;
         });
     if (need == Need::kNothing) {
@@ -132,6 +133,7 @@ CUresult ReachCore::operate(Roots roots, FunctionRef<Behaviour&(uint64_t)> behav
     if (result != kAgain) return result;  // made raw failed
     if (need == Need::kPlan) {
       plan = gather(roots, &request);
+      if (!plan.empty()) place = reserve(slot);
       planned = true;
     } else if (need == Need::kClass) {
       await_reports(*behaviour);
@@ -148,16 +150,21 @@ CUresult ReachCore::operate(Roots roots, FunctionRef<Behaviour&(uint64_t)> behav
   }
 }
 
-// What is raw and marked for the stream may be scanned behind it; the rest of the plan has gone meanwhile.
-void ReachCore::scan_behind(ScanRequest request, const ReachSet& set, StreamSlot& slot) {
-  std::erase_if(request.holders, [&](const HolderRange& range) { return !contains_all(set, range); });
+ScanPlace ReachCore::reserve(const StreamSlot& slot) const {
   Scanner* scanner = scanner_for(slot);
+  return scanner != nullptr ? scanner->reserve() : ScanPlace();
+}
+
+// What is raw and marked for the stream may be scanned behind it; the rest of the plan has gone meanwhile.
+void ReachCore::scan_behind(ScanRequest request, const ReachSet& set, StreamSlot& slot, ScanPlace* place) {
+  std::erase_if(request.holders, [&](const HolderRange& range) { return !contains_all(set, range); });
+  Scanner* scanner = place->scanner();
   if (scanner == nullptr || request.holders.empty()) {
     sequence.done(request.number);
     return;
   }
   if (request.behaviour != nullptr) request.behaviour->scans_queued.fetch_add(1, std::memory_order_relaxed);
-  scanner->queue(std::move(request), slot);
+  scanner->queue(std::move(request), slot, std::move(*place));
 }
 
 std::vector<HolderRange> ReachCore::gather(Roots roots, ScanRequest* request) {
@@ -199,6 +206,7 @@ CUresult ReachCore::scan_before(Roots roots, StreamSlot& slot, bool managed_only
     if (managed_only) std::erase_if(plan, [](const HolderRange& range) { return window().contains(range.base); });
     if (plan.empty()) return CUDA_SUCCESS;
     const uint64_t version = edges.version();
+    ScanPlace place = reserve(slot);
     uint64_t number = 0;
     const ReachSet* reached = nullptr;
     const CUresult result = with_raw(
@@ -215,7 +223,7 @@ CUresult ReachCore::scan_before(Roots roots, StreamSlot& slot, bool managed_only
           ScanRequest request;
           request.holders = std::move(plan);
           request.number = number;
-          scan_behind(std::move(request), *reached, slot);
+          scan_behind(std::move(request), *reached, slot, &place);
           return CUDA_SUCCESS;
         });
     if (result != CUDA_SUCCESS) return result;

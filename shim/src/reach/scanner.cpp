@@ -78,7 +78,25 @@ uint32_t Scanner::take() {
   return kSlots;
 }
 
-void Scanner::queue(ScanRequest request, StreamSlot& slot) {
+void ScanPlace::give_back() {
+  if (scanner_ == nullptr || index_ == Scanner::kSlots) return;
+  {
+    std::lock_guard lock(scanner_->mutex_);
+    scanner_->slots_[index_].busy = false;
+  }
+  scanner_->open_.fetch_sub(1, std::memory_order_release);
+}
+
+ScanPlace& ScanPlace::operator=(ScanPlace&& other) noexcept {
+  if (this != &other) {
+    give_back();
+    scanner_ = std::exchange(other.scanner_, nullptr);
+    index_ = other.index_;
+  }
+  return *this;
+}
+
+ScanPlace Scanner::reserve() {
   uint32_t index = kSlots;
   const uint64_t until = now_ns() + kPatienceNs;
   while (ready() && !rt_.closed.load(std::memory_order_acquire)) {
@@ -90,6 +108,12 @@ void Scanner::queue(ScanRequest request, StreamSlot& slot) {
     poll();
     usleep(10);
   }
+  return {this, index};
+}
+
+void Scanner::queue(ScanRequest request, StreamSlot& slot, ScanPlace place) {
+  place.scanner_ = nullptr;  // the place is the scan's from here on
+  const uint32_t index = place.index_;
   request.tickets.clear();
   for (const HolderRange& holder : request.holders) {
     request.tickets.push_back(edges_.scan_queued(holder, request.unseen_copy));

@@ -1,7 +1,7 @@
 // Pointer scans on the GPU of one device: queued behind the program's work on its own stream, read when they are done.
 //
-// Buffers for kSlots scans in flight are taken once at construction. Thread-safe. queue() and poll() never wait for the
-// GPU, except that queue() gives a full house up to kPatience to finish a scan.
+// Buffers for kSlots scans in flight are taken once at construction. Thread-safe. queue() and poll() never wait;
+// reserve() gives a full house some time to finish a scan.
 #pragma once
 
 #include <cuda.h>
@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <mutex>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "reach/edges.h"
@@ -31,6 +32,25 @@ struct ScanRequest {
   uint64_t number = 0;  // of ScanSequence
 };
 
+class Scanner;
+
+// Room for one scan in flight; given back if no scan was queued in it.
+class ScanPlace {
+ public:
+  ScanPlace() = default;
+  ScanPlace(Scanner* scanner, uint32_t index) : scanner_(scanner), index_(index) {}
+  ScanPlace(ScanPlace&& other) noexcept : scanner_(std::exchange(other.scanner_, nullptr)), index_(other.index_) {}
+  ScanPlace& operator=(ScanPlace&& other) noexcept;
+  ~ScanPlace() { give_back(); }
+  Scanner* scanner() const { return scanner_; }
+
+ private:
+  friend class Scanner;
+  void give_back();
+  Scanner* scanner_ = nullptr;
+  uint32_t index_ = 0;
+};
+
 class Scanner {
  public:
   static constexpr uint32_t kSlots = 128;
@@ -41,13 +61,18 @@ class Scanner {
   Scanner(DeviceRuntime& runtime, Edges& edges, ScanSequence& sequence);
   bool ready() const { return device_ != 0 && host_ != nullptr; }
 
-  // Queues the scan on the slot's stream (behind it, on a stream of ours, when it belongs to another context). When it
-  // cannot be queued the holders count as holding everything and the number is done at once.
-  void queue(ScanRequest request, StreamSlot& slot);
+  // Waits up to 250 ms for a scan to finish when all places are taken. Outside sections: the mover waits for those, and
+  // a scan in flight may wait for the mover.
+  ScanPlace reserve();
+  // Queues the scan on the slot's stream (behind it, on a stream of ours, when it belongs to another context). Without
+  // room in `place`, or when it cannot be queued, the holders count as holding everything and the number is done at
+  // once.
+  void queue(ScanRequest request, StreamSlot& slot, ScanPlace place);
   // Reads what has reported: edges, classes, numbers.
   void poll();
 
  private:
+  friend class ScanPlace;
   struct Slot {
     CUevent event = nullptr;
     uint32_t epoch = 0;

@@ -65,7 +65,7 @@ bool mark_if_raw(const ReachSet& set, const ReachSet& held, StreamSlot& slot) {
     unit->last_reach.store(now, std::memory_order_relaxed);
   }
   for (Unit* unit : set) {
-    if (unit->state.load(std::memory_order_acquire) == UnitState::kRaw) continue;
+    if (unit->state.load(std::memory_order_seq_cst) == UnitState::kRaw) continue;
     // An address left over from a freed allocation: nothing lives there, so nothing has to be raw.
     if ((unit->flags.load(std::memory_order_acquire) & kFlagIdle) != 0) continue;
     if (held.size() == 0 || !held.contains(unit)) return false;

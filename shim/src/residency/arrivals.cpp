@@ -152,7 +152,8 @@ bool Engine::make_one_raw(Unit& unit, std::vector<Unit*>* batch, Lock& lock, CUr
     // Room by our books that the driver does not grant: others hold the card. Ask the mover a few times, then say so.
     const bool denied = room() >= unit.bytes && ++refused > 3;
     if (denied || (room() < unit.bytes && !wait_for_room(unit.bytes, lock))) {
-      *error = CUDA_ERROR_OUT_OF_MEMORY;
+      const int failed = context_error_;
+      *error = failed != CUDA_SUCCESS ? static_cast<CUresult>(failed) : CUDA_ERROR_OUT_OF_MEMORY;
       return false;
     }
   }

@@ -90,13 +90,16 @@ class Engine final : public Residency {
   struct Packing;
   uint64_t pack_some(uint64_t target, Lock& lock);
   std::vector<Unit*> claim_victims(uint64_t target, Lock& lock);
+  bool drop_cancelled(std::vector<Unit*>* claimed);
   bool worth_packing(const Unit& unit, uint64_t now) const;
   void unclaim(Unit& unit);
   void find_unchanged(std::vector<Packing>* batch);
+  void analyse(std::vector<Packing>* batch);
   bool place_blob(Packing* packing, Lock& lock);
   void pack_and_verify(std::vector<Packing>* batch);
   uint64_t commit(std::vector<Packing>* batch, Lock& lock);
   CUresult gpu_wait();
+  void context_failed(CUresult error);
 
   DeviceRuntime& rt_;
   Accounts accounts_;
@@ -116,6 +119,7 @@ class Engine final : public Residency {
   uint32_t fruitless_ = 0;        // rounds since the last win while a thread waits
   bool woken_ = false;
   bool host_full_ = false;  // the host arena refused; cleared when something leaves it
+  std::atomic<int> context_error_{CUDA_SUCCESS};  // of a wait of the mover's; the context is lost
   std::atomic<bool> stop_{false};
   std::thread mover_;
 };

@@ -51,6 +51,14 @@ void Engine::mover_main() {
   while (!stop_) {
     if (rt_.closed.load(std::memory_order_acquire)) {  // the context is gone or about to be; it may come back
       mover_wake_.wait_for(lock, 100ms);
+      context_error_ = CUDA_SUCCESS;
+      continue;
+    }
+    if (context_error_ != CUDA_SUCCESS) {
+      ++exhausted_;
+      changed_.notify_all();
+      mover_wake_.wait_for(lock, 100ms, [&] { return woken_ || stop_; });
+      woken_ = false;
       continue;
     }
     CUcontext current = nullptr;
@@ -59,6 +67,7 @@ void Engine::mover_main() {
     const uint64_t target = std::max(low_water_, wanted_);
     const auto idle = arrivals_.empty() ? std::chrono::milliseconds(pause) : 1ms;
     if (room() >= target) {
+      if (wanted_ != 0) changed_.notify_all();  // room can come from anywhere: a free, a smaller reserve, another limit
       pause = 100ms;
       mover_wake_.wait_for(lock, idle, [&] { return woken_ || stop_; });
       woken_ = false;

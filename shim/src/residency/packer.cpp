@@ -1,9 +1,11 @@
 // Packing: a batch of cold units becomes blobs. For each unit, in this order (design §3.5: nothing is lost):
 //
-//   chosen → claimed → readers gone → scans queued until then have reported → readers gone → fenced behind its streams
+//   chosen → claimed → readers gone → scans queued until then have reported → readers gone → its streams have passed
 //   → unchanged? drop : analyse, place, pack, verify → unmapped
 //
-// The engine's mutex is dropped while the GPU works; whoever needs the unit meanwhile cancels it.
+// The engine's mutex is dropped meanwhile; whoever needs the unit cancels it. Up to the point where its streams have
+// passed a cancelled unit is given back at once: the program's streams may wait for the thread that needs it. What
+// follows waits for work of ours alone.
 #include <unistd.h>
 
 #include <algorithm>
@@ -47,8 +49,19 @@ bool Engine::worth_packing(const Unit& unit, uint64_t now) const {
 }
 
 CUresult Engine::gpu_wait() {
-  const CUresult recorded = driver().cuEventRecord(pack_done_, pack_stream_);
-  return recorded != CUDA_SUCCESS ? recorded : driver().cuEventSynchronize(pack_done_);
+  CUresult result = driver().cuEventRecord(pack_done_, pack_stream_);
+  if (result == CUDA_SUCCESS) result = driver().cuEventSynchronize(pack_done_);
+  if (result != CUDA_SUCCESS) context_failed(result);
+  return result;
+}
+
+// After such an error every call of the context fails: there is nothing left to move, and whoever waits is told.
+void Engine::context_failed(CUresult error) {
+  if (error == CUDA_ERROR_OUT_OF_MEMORY || closing()) return;
+  int expected = 0;
+  if (context_error_.compare_exchange_strong(expected, error)) {
+    log_error("packing stops on device %d: its context reports driver error %d", rt_.ordinal, error);
+  }
 }
 
 void Engine::unclaim(Unit& unit) {
@@ -57,7 +70,18 @@ void Engine::unclaim(Unit& unit) {
   changed_.notify_all();
 }
 
-// Victims in state kClaimed that no operation can reach any more without cancelling. mutex_ is held at entry and exit.
+// Gives back what is needed after all. False when nothing is left to wait for. mutex_ is held.
+bool Engine::drop_cancelled(std::vector<Unit*>* claimed) {
+  std::erase_if(*claimed, [&](Unit* unit) {
+    if (!unit->cancel_pack) return false;
+    unclaim(*unit);
+    return true;
+  });
+  return !claimed->empty() && !closing();
+}
+
+// Victims in state kClaimed that no operation can reach any more without cancelling, and whose streams have passed what
+// used them. mutex_ is held at entry and exit.
 std::vector<Unit*> Engine::claim_victims(uint64_t target, Lock& lock) {
   const uint64_t now = reach_clock();
   std::vector<Unit*> candidates;
@@ -70,48 +94,70 @@ std::vector<Unit*> Engine::claim_victims(uint64_t target, Lock& lock) {
   }
   const uint64_t have = room();
   std::vector<Unit*> chosen = choose_victims(candidates, target > have ? 2 * (target - have) : 0, Workspace::kBatch);
-  std::vector<uint64_t> seen;
-  for (Unit* unit : chosen) seen.push_back(unit->last_reach.load(std::memory_order_relaxed));
-
+  if (chosen.empty()) return {};
+  const auto go_on = [&] {
+    Lock held(mutex_);
+    return drop_cancelled(&chosen);
+  };
   for (Unit* unit : chosen) {
+    unit->reach_when_claimed = unit->last_reach.load(std::memory_order_relaxed);
     unit->cancel_pack = false;
     unit->state.store(UnitState::kClaimed, std::memory_order_seq_cst);
   }
   lock.unlock();
-  wait_for_readers();
+  bool waited = wait_for_readers(go_on);
   // Whoever saw a unit raw has announced its scan by now; the scan may still tell that somebody holds the unit's
   // address. What was launched without that knowledge is gone from its section before the fence is taken.
-  if (rt_.reach != nullptr && !chosen.empty()) {
+  if (waited && rt_.reach != nullptr) {
     const uint64_t scans = rt_.reach->scans_queued();
     if (rt_.reach->scans_reported() < scans) {
-      for (rt_.reach->poll(); rt_.reach->scans_reported() < scans && !closing(); rt_.reach->poll()) usleep(20);
-      wait_for_readers();
+      for (rt_.reach->poll(); waited && rt_.reach->scans_reported() < scans; rt_.reach->poll()) {
+        usleep(20);
+        waited = go_on();
+      }
+      waited = waited && wait_for_readers(go_on);
     }
   }
   lock.lock();
-  std::vector<Unit*> victims;
-  for (size_t i = 0; i < chosen.size(); ++i) {
-    Unit* unit = chosen[i];
+  uint64_t mask = 0;
+  std::erase_if(chosen, [&](Unit* unit) {
     // Reached since it was chosen: it is no longer cold.
-    if (unit->cancel_pack || unit->holds.load(std::memory_order_acquire) != 0 || unit->pins.load() != 0 ||
-        (unit->flags.load() & kFlagIdle) != 0 || unit->last_reach.load(std::memory_order_acquire) != seen[i]) {
+    if (!waited || unit->cancel_pack || unit->holds.load(std::memory_order_acquire) != 0 || unit->pins.load() != 0 ||
+        (unit->flags.load() & kFlagIdle) != 0 ||
+        unit->last_reach.load(std::memory_order_acquire) != unit->reach_when_claimed) {
       unclaim(*unit);
-    } else {
-      victims.push_back(unit);
+      return true;
     }
+    // Who holds its address may have used it on any stream.
+    mask |=
+        (unit->flags.load() & kFlagIsTarget) != 0 ? ~uint64_t{0} : unit->stream_mask.load(std::memory_order_acquire);
+    return false;
+  });
+  if (chosen.empty()) return {};
+#ifdef LORETOKEN_MUTATE_FENCE
+  (void)mask;
+#else
+  lock.unlock();
+  const CUresult passed = streams().synchronize(streams().mark(static_cast<uint8_t>(rt_.ordinal), mask), [&] {
+    usleep(20);
+    return go_on();
+  });
+  lock.lock();
+  if (passed != CUDA_SUCCESS && passed != CUDA_ERROR_NOT_READY) context_failed(passed);
+  if (passed != CUDA_SUCCESS) {
+    for (Unit* unit : chosen) unclaim(*unit);
+    return {};
   }
-  return victims;
+#endif
+  drop_cancelled(&chosen);
+  return chosen;
 }
 
 uint64_t Engine::pack_some(uint64_t target, Lock& lock) {
   const std::vector<Unit*> victims = claim_victims(target, lock);
   if (victims.empty()) return 0;
-  uint64_t mask = 0;
   std::vector<Packing> batch;
   for (Unit* unit : victims) {
-    // Who holds its address may have used it on any stream.
-    mask |=
-        (unit->flags.load() & kFlagIsTarget) != 0 ? ~uint64_t{0} : unit->stream_mask.load(std::memory_order_acquire);
     if (unit->hidden) map(*unit);
     Packing packing;
     packing.unit = unit;
@@ -130,29 +176,8 @@ uint64_t Engine::pack_some(uint64_t target, Lock& lock) {
     batch.push_back(packing);
   }
   lock.unlock();
-#ifndef LORETOKEN_MUTATE_FENCE
-  const CUresult fenced = streams().wait(pack_stream_, streams().mark(static_cast<uint8_t>(rt_.ordinal), mask));
-#else
-  const CUresult fenced = CUDA_SUCCESS;
-  (void)mask;
-#endif
-  if (fenced == CUDA_SUCCESS) {
-    find_unchanged(&batch);
-    std::vector<Job> jobs;
-    for (Packing& packing : batch) {
-      if (packing.state == Packing::State::kNew) jobs.push_back(packing.job);
-    }
-    if (!jobs.empty() && rt_.codec->analyse(pack_stream_, jobs, allowed_codecs()) == CUDA_SUCCESS &&
-        gpu_wait() == CUDA_SUCCESS) {
-      for (Packing& packing : batch) {
-        if (packing.state != Packing::State::kNew) continue;
-        const Result& result = work_.result(packing.slot);
-        if (result.done == 0 || result.status != Status::kOk) continue;
-        packing.blob_bytes = result.blob_bytes;
-        packing.state = Packing::State::kAnalysed;
-      }
-    }
-  }
+  find_unchanged(&batch);
+  analyse(&batch);
   lock.lock();
   for (Packing& packing : batch) {
     if (packing.state == Packing::State::kAnalysed && !packing.unit->cancel_pack && place_blob(&packing, lock)) {
@@ -163,6 +188,24 @@ uint64_t Engine::pack_some(uint64_t target, Lock& lock) {
   pack_and_verify(&batch);
   lock.lock();
   return commit(&batch, lock);
+}
+
+void Engine::analyse(std::vector<Packing>* batch) {
+  std::vector<Job> jobs;
+  for (Packing& packing : *batch) {
+    if (packing.state == Packing::State::kNew) jobs.push_back(packing.job);
+  }
+  if (jobs.empty() || rt_.codec->analyse(pack_stream_, jobs, allowed_codecs()) != CUDA_SUCCESS ||
+      gpu_wait() != CUDA_SUCCESS) {
+    return;
+  }
+  for (Packing& packing : *batch) {
+    if (packing.state != Packing::State::kNew) continue;
+    const Result& result = work_.result(packing.slot);
+    if (result.done == 0 || result.status != Status::kOk) continue;
+    packing.blob_bytes = result.blob_bytes;
+    packing.state = Packing::State::kAnalysed;
+  }
 }
 
 // Units that still have the blob of their last packing: if every checksum agrees, it is their content.

@@ -1,6 +1,7 @@
 #include "residency/section.h"
 
 #include <sched.h>
+#include <unistd.h>
 
 namespace loretoken {
 namespace {
@@ -39,7 +40,7 @@ Section::Section() {
   if (t_reader.reader == nullptr) t_reader.reader = claim_reader();
   reader_ = t_reader.reader;
   if (t_reader.depth++ == 0) {
-    // exchange is the store and the full fence in one: the states read in the section are younger than the mark.
+    // A read-modify-write: on x86 the full fence that keeps the section's loads behind it.
     reader_->epoch.exchange(reader_->epoch.load(std::memory_order_relaxed) + 1, std::memory_order_seq_cst);
   }
 }
@@ -52,14 +53,21 @@ void Section::leave() {
   reader_ = nullptr;
 }
 
-void wait_for_readers() {
-  std::atomic_thread_fence(std::memory_order_seq_cst);
+bool wait_for_readers(FunctionRef<bool()> go_on) {
   for (Reader* r = g_readers.load(std::memory_order_acquire); r != nullptr;
        r = r->next.load(std::memory_order_acquire)) {
     const uint64_t seen = r->epoch.load(std::memory_order_seq_cst);
     if ((seen & 1) == 0) continue;
-    while (r->epoch.load(std::memory_order_acquire) == seen) sched_yield();
+    for (int looks = 0; r->epoch.load(std::memory_order_acquire) == seen; ++looks) {
+      if (looks < 64) {
+        sched_yield();
+        continue;
+      }
+      usleep(50);
+      if (!go_on()) return false;
+    }
   }
+  return true;
 }
 
 }  // namespace loretoken

@@ -203,6 +203,13 @@ CUresult Streams::wait(CUstream stream, const Fence& fence) {
 }
 
 CUresult Streams::synchronize(const Fence& fence) {
+  return synchronize(fence, [] {
+    sched_yield();
+    return true;
+  });
+}
+
+CUresult Streams::synchronize(const Fence& fence, FunctionRef<bool()> go_on) {
   for (const Ticket& ticket : fence) {
     StreamSlot& slot = *ticket.slot;
     while (!passed(ticket)) {
@@ -225,7 +232,7 @@ CUresult Streams::synchronize(const Fence& fence) {
         }
         continue;
       }
-      sched_yield();
+      if (!go_on()) return CUDA_ERROR_NOT_READY;
     }
   }
   return CUDA_SUCCESS;
