@@ -86,7 +86,8 @@ struct Unit {
 
   // Guarded by the device's residency mutex.
   alignas(64) bool cancel_pack = false;  // someone needs it while it is kClaimed
-  uint64_t reach_when_claimed = 0;       // last_reach when the mover chose it
+  bool undecodable = false;              // verifying its last blob failed: not before retry_pack_after, whoever waits
+  bool stalled = false;                  // the mover waited in vain for a stream that used it
   bool requested = false;                // the thread that waits for room needs it: no victim
   bool hidden = false;                   // strict check: kRaw, handle kept, but unmapped
   bool ever_packed = false;              // since its content began
@@ -98,7 +99,7 @@ struct Unit {
   // Bytes from base that carry content (<= bytes, 0: all); what is packed. Set by the heap while the unit has no
   // content and no blob, so one load per pack or unpack sees one value.
   std::atomic<uint64_t> content_bytes{0};
-  uint64_t retry_pack_after = 0;  // reach_clock(); set when packing did not shrink it
+  uint64_t retry_pack_after = 0;  // reach_clock(); set when packing did not shrink it or its blob was wrong
   uint32_t clean_drops = 0;       // evictions that found the kept blob still right
   uint32_t dirty_drops = 0;       // evictions that had to pack anew
   CUevent ready = nullptr;        // kArriving: recorded behind the unpack

@@ -231,6 +231,7 @@ void Engine::discard_content(Unit& unit) {
   unit.dirty_drops = 0;
   unit.ever_packed = false;
   unit.retry_pack_after = 0;
+  unit.undecodable = false;
 }
 
 void Engine::trim(uint64_t keep) {

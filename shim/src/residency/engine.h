@@ -88,9 +88,17 @@ class Engine final : public Residency {
 
   // packer.cpp — the mover's; unlocks while the GPU works
   struct Packing;
+  struct Claim {
+    Unit* unit;
+    uint64_t last_reach;  // when it was chosen
+    Fence uses;           // operations that may have used it
+  };
   uint64_t pack_some(uint64_t target, Lock& lock);
-  std::vector<Unit*> claim_victims(uint64_t target, Lock& lock);
-  bool drop_cancelled(std::vector<Unit*>* claimed);
+  std::vector<Claim> claim_victims(uint64_t target, Lock& lock);
+  std::vector<Claim> claim_coldest(uint64_t target);
+  void await_uses(std::vector<Claim>* claims, Lock& lock);
+  bool drop_cancelled(std::vector<Claim>* claims);
+  Fence uses_of(const Unit& unit) const;
   bool worth_packing(const Unit& unit, uint64_t now) const;
   void unclaim(Unit& unit);
   void find_unchanged(std::vector<Packing>* batch);
@@ -118,6 +126,7 @@ class Engine final : public Residency {
   uint64_t exhausted_ = 0;        // counts rounds in which nothing could be won
   uint32_t fruitless_ = 0;        // rounds since the last win while a thread waits
   bool woken_ = false;
+  bool waits_for_streams_ = false;  // this round could have won more if a stream were further
   bool host_full_ = false;  // the host arena refused; cleared when something leaves it
   std::atomic<int> context_error_{CUDA_SUCCESS};  // of a wait of the mover's; the context is lost
   std::atomic<bool> stop_{false};

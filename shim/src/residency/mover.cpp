@@ -17,7 +17,8 @@ namespace loretoken {
 using namespace std::chrono_literals;
 
 namespace {
-constexpr uint32_t kPatience = 20000;  // rounds of at least 100 µs: 2 s
+constexpr uint32_t kPatience = 20000;     // rounds of at least 100 µs: 2 s
+constexpr uint32_t kStreamPatience = 60;  // times that, while a stream of the program's holds what could be won
 }
 
 void Engine::wake_mover() {
@@ -74,12 +75,14 @@ void Engine::mover_main() {
       continue;
     }
     woken_ = false;
+    waits_for_streams_ = false;
     const uint64_t won = make_room(target, lock);
     if (won != 0) changed_.notify_all();
     if (won != 0 || wanted_ == 0) fruitless_ = 0;
     if (room() >= target || won != 0 || stop_) continue;
     // Units held by running calls may still come free, so one dry round proves nothing; kPatience of them do.
-    if (wanted_ != 0 && room() < wanted_ && (!anything_to_win(lock) || ++fruitless_ > kPatience)) {
+    fruitless_ += waits_for_streams_ ? 1 : kStreamPatience;
+    if (wanted_ != 0 && room() < wanted_ && (!anything_to_win(lock) || fruitless_ > kPatience * kStreamPatience)) {
       fruitless_ = 0;
       ++exhausted_;
       changed_.notify_all();

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/settings.h"
 #include "driver/driver.h"
@@ -34,6 +35,7 @@ struct Engine::Packing {
 
 namespace {
 
+constexpr uint64_t kStreamPatienceNs = 5'000'000;
 constexpr uint64_t kRetryTicks = uint64_t{10'000'000'000};  // about 3–5 s of the time stamp counter
 
 CodecMask allowed_codecs() {
@@ -42,10 +44,11 @@ CodecMask allowed_codecs() {
 
 }  // namespace
 
-// A unit that did not shrink is left alone for a while, unless somebody waits and the host has room for it.
+// A unit that did not shrink is left alone for a while, unless somebody waits and the host has room for it. One whose
+// blob was wrong is left alone in any case.
 bool Engine::worth_packing(const Unit& unit, uint64_t now) const {
   if (unit.retry_pack_after <= now) return true;
-  return wanted_ != 0 && !host_full_ && rt_.host->used() + unit.bytes <= rt_.host->limit();
+  return wanted_ != 0 && !unit.undecodable && !host_full_ && rt_.host->used() + unit.bytes <= rt_.host->limit();
 }
 
 CUresult Engine::gpu_wait() {
@@ -71,39 +74,92 @@ void Engine::unclaim(Unit& unit) {
 }
 
 // Gives back what is needed after all. False when nothing is left to wait for. mutex_ is held.
-bool Engine::drop_cancelled(std::vector<Unit*>* claimed) {
-  std::erase_if(*claimed, [&](Unit* unit) {
-    if (!unit->cancel_pack) return false;
-    unclaim(*unit);
+bool Engine::drop_cancelled(std::vector<Claim>* claims) {
+  std::erase_if(*claims, [&](const Claim& claim) {
+    if (!claim.unit->cancel_pack) return false;
+    unclaim(*claim.unit);
     return true;
   });
-  return !claimed->empty() && !closing();
+  return !claims->empty() && !closing();
+}
+
+Fence Engine::uses_of(const Unit& unit) const {
+  // Who holds its address may have used it on any stream.
+  const bool target = (unit.flags.load(std::memory_order_acquire) & kFlagIsTarget) != 0;
+  return streams().mark(unit.device, target ? ~uint64_t{0} : unit.stream_mask.load(std::memory_order_acquire));
+}
+
+// Raw units that may go, coldest first by the policy, claimed. mutex_ is held.
+std::vector<Engine::Claim> Engine::claim_coldest(uint64_t target) {
+  const uint64_t now = reach_clock();
+  std::vector<Unit*> candidates;
+  for (Unit* unit : units()) {
+    if (unit->state.load(std::memory_order_acquire) != UnitState::kRaw || unit->pins.load() != 0 ||
+        unit->holds.load() != 0 || unit->requested || !worth_packing(*unit, now) ||
+        (unit->flags.load() & kFlagIdle) != 0) {
+      continue;
+    }
+    if (unit->stalled) {
+      unit->stalled = !streams().passed(uses_of(*unit));
+      waits_for_streams_ |= unit->stalled;
+      if (unit->stalled) continue;
+    }
+    candidates.push_back(unit);
+  }
+  const uint64_t have = room();
+  std::vector<Claim> claims;
+  for (Unit* unit : choose_victims(candidates, target > have ? 2 * (target - have) : 0, Workspace::kBatch)) {
+    claims.push_back({unit, unit->last_reach.load(std::memory_order_relaxed), {}});
+    unit->cancel_pack = false;
+    unit->state.store(UnitState::kClaimed, std::memory_order_seq_cst);
+  }
+  return claims;
+}
+
+// Until the streams that used the claimed units have passed, or one takes so long that other units are better; what is
+// not passed then is given back. mutex_ is held at entry and exit, and dropped meanwhile.
+void Engine::await_uses(std::vector<Claim>* claims, Lock& lock) {
+#ifdef LORETOKEN_MUTATE_FENCE
+  return;
+#endif
+  for (Claim& claim : *claims) claim.uses = uses_of(*claim.unit);
+  const auto passed = [](const Claim& claim) { return streams().passed(claim.uses); };
+  const uint64_t until = now_ns() + kStreamPatienceNs;
+  for (bool more = !claims->empty(); more; more = drop_cancelled(claims)) {
+    lock.unlock();
+    bool all = true;
+    for (const Claim& claim : *claims) all = passed(claim) && all;
+    const bool late = now_ns() > until;
+    if (!all && late) {
+      // A thread's own stream that was never fenced tells nothing by itself.
+      for (const Claim& claim : *claims) {
+        if (streams().covered(claim.uses)) continue;
+        if (const CUresult failed = streams().synchronize(claim.uses); failed != CUDA_SUCCESS) context_failed(failed);
+      }
+    } else if (!all) {
+      usleep(20);
+    }
+    lock.lock();
+    if (all || late) break;
+  }
+  std::erase_if(*claims, [&](const Claim& claim) {
+    claim.unit->stalled = !passed(claim);
+    waits_for_streams_ |= claim.unit->stalled;
+    if (claim.unit->stalled) unclaim(*claim.unit);
+    return claim.unit->stalled;
+  });
+  drop_cancelled(claims);
 }
 
 // Victims in state kClaimed that no operation can reach any more without cancelling, and whose streams have passed what
 // used them. mutex_ is held at entry and exit.
-std::vector<Unit*> Engine::claim_victims(uint64_t target, Lock& lock) {
-  const uint64_t now = reach_clock();
-  std::vector<Unit*> candidates;
-  for (Unit* unit : units()) {
-    if (unit->state.load(std::memory_order_acquire) == UnitState::kRaw && unit->pins.load() == 0 &&
-        unit->holds.load() == 0 && !unit->requested && worth_packing(*unit, now) &&
-        (unit->flags.load() & kFlagIdle) == 0) {
-      candidates.push_back(unit);
-    }
-  }
-  const uint64_t have = room();
-  std::vector<Unit*> chosen = choose_victims(candidates, target > have ? 2 * (target - have) : 0, Workspace::kBatch);
-  if (chosen.empty()) return {};
+std::vector<Engine::Claim> Engine::claim_victims(uint64_t target, Lock& lock) {
+  std::vector<Claim> claims = claim_coldest(target);
+  if (claims.empty()) return claims;
   const auto go_on = [&] {
     Lock held(mutex_);
-    return drop_cancelled(&chosen);
+    return drop_cancelled(&claims);
   };
-  for (Unit* unit : chosen) {
-    unit->reach_when_claimed = unit->last_reach.load(std::memory_order_relaxed);
-    unit->cancel_pack = false;
-    unit->state.store(UnitState::kClaimed, std::memory_order_seq_cst);
-  }
   lock.unlock();
   bool waited = wait_for_readers(go_on);
   // Whoever saw a unit raw has announced its scan by now; the scan may still tell that somebody holds the unit's
@@ -119,45 +175,26 @@ std::vector<Unit*> Engine::claim_victims(uint64_t target, Lock& lock) {
     }
   }
   lock.lock();
-  uint64_t mask = 0;
-  std::erase_if(chosen, [&](Unit* unit) {
+  std::erase_if(claims, [&](const Claim& claim) {
+    const Unit& unit = *claim.unit;
     // Reached since it was chosen: it is no longer cold.
-    if (!waited || unit->cancel_pack || unit->holds.load(std::memory_order_acquire) != 0 || unit->pins.load() != 0 ||
-        (unit->flags.load() & kFlagIdle) != 0 ||
-        unit->last_reach.load(std::memory_order_acquire) != unit->reach_when_claimed) {
-      unclaim(*unit);
-      return true;
-    }
-    // Who holds its address may have used it on any stream.
-    mask |=
-        (unit->flags.load() & kFlagIsTarget) != 0 ? ~uint64_t{0} : unit->stream_mask.load(std::memory_order_acquire);
-    return false;
+    const bool cold = unit.holds.load(std::memory_order_acquire) == 0 && unit.pins.load() == 0 &&
+                      (unit.flags.load() & kFlagIdle) == 0 &&
+                      unit.last_reach.load(std::memory_order_acquire) == claim.last_reach;
+    if (waited && cold && !unit.cancel_pack) return false;
+    unclaim(*claim.unit);
+    return true;
   });
-  if (chosen.empty()) return {};
-#ifdef LORETOKEN_MUTATE_FENCE
-  (void)mask;
-#else
-  lock.unlock();
-  const CUresult passed = streams().synchronize(streams().mark(static_cast<uint8_t>(rt_.ordinal), mask), [&] {
-    usleep(20);
-    return go_on();
-  });
-  lock.lock();
-  if (passed != CUDA_SUCCESS && passed != CUDA_ERROR_NOT_READY) context_failed(passed);
-  if (passed != CUDA_SUCCESS) {
-    for (Unit* unit : chosen) unclaim(*unit);
-    return {};
-  }
-#endif
-  drop_cancelled(&chosen);
-  return chosen;
+  await_uses(&claims, lock);
+  return claims;
 }
 
 uint64_t Engine::pack_some(uint64_t target, Lock& lock) {
-  const std::vector<Unit*> victims = claim_victims(target, lock);
-  if (victims.empty()) return 0;
+  const std::vector<Claim> claims = claim_victims(target, lock);
+  if (claims.empty()) return 0;
   std::vector<Packing> batch;
-  for (Unit* unit : victims) {
+  for (const Claim& claim : claims) {
+    Unit* unit = claim.unit;
     if (unit->hidden) map(*unit);
     Packing packing;
     packing.unit = unit;
@@ -319,7 +356,8 @@ uint64_t Engine::commit(std::vector<Packing>* batch, Lock&) {
         unit.blob_on_host = packing.on_host;
         drop_blob(unit);
       }
-      if (packing.state == Packing::State::kGivenUp) unit.retry_pack_after = reach_clock() + kRetryTicks;
+      unit.undecodable = packing.state == Packing::State::kGivenUp;
+      if (unit.undecodable) unit.retry_pack_after = reach_clock() + kRetryTicks;
       unclaim(unit);
       continue;
     }

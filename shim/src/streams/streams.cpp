@@ -182,6 +182,16 @@ bool Streams::passed(const Fence& fence) {
   return all;
 }
 
+bool Streams::covered(const Fence& fence) {
+  return std::all_of(fence.begin(), fence.end(), [&](const Ticket& ticket) {
+    if (passed(ticket)) return true;
+    RelaxedCapture relaxed;
+    std::lock_guard lock(ticket.slot->mutex_);
+    CUevent event = nullptr;
+    return cover(*ticket.slot, ticket.seq, &event) || any_capture();
+  });
+}
+
 CUresult Streams::wait(CUstream stream, const Ticket& ticket) {
   StreamSlot& slot = *ticket.slot;
   if (slot.passed.load(std::memory_order_acquire) >= ticket.seq) return CUDA_SUCCESS;
@@ -203,13 +213,6 @@ CUresult Streams::wait(CUstream stream, const Fence& fence) {
 }
 
 CUresult Streams::synchronize(const Fence& fence) {
-  return synchronize(fence, [] {
-    sched_yield();
-    return true;
-  });
-}
-
-CUresult Streams::synchronize(const Fence& fence, FunctionRef<bool()> go_on) {
   for (const Ticket& ticket : fence) {
     StreamSlot& slot = *ticket.slot;
     while (!passed(ticket)) {
@@ -232,7 +235,7 @@ CUresult Streams::synchronize(const Fence& fence, FunctionRef<bool()> go_on) {
         }
         continue;
       }
-      if (!go_on()) return CUDA_ERROR_NOT_READY;
+      sched_yield();
     }
   }
   return CUDA_SUCCESS;

@@ -15,8 +15,6 @@
 #include <unordered_map>
 #include <vector>
 
-#include "base/function_ref.h"
-
 namespace loretoken {
 
 inline constexpr uint32_t kStreamBits = 64;  // Unit::stream_mask; streams beyond 63 share the last bit
@@ -70,13 +68,13 @@ class Streams {
   // Whether the ticket's work is done. Records an event behind it if none covers it yet. Never blocks.
   bool passed(const Ticket&);
   bool passed(const Fence&);
+  // Whether asking passed() again can tell; not so for a thread's own stream whose work was queued before fencing began.
+  bool covered(const Fence&);
   // Queues a wait for the ticket on `stream`. Falls back to a host wait for slots that cannot be recorded from here.
   CUresult wait(CUstream stream, const Ticket&);
   CUresult wait(CUstream stream, const Fence&);
-  // Blocks the host. Never call with a lock held or inside a section. The second form asks `go_on` between looks; false
-  // ends the wait with CUDA_ERROR_NOT_READY.
-  CUresult synchronize(const Fence& fence);
-  CUresult synchronize(const Fence& fence, FunctionRef<bool()> go_on);
+  // Blocks the host. Never call with a lock held or inside a section.
+  CUresult synchronize(const Fence&);
 
   // Hooks report here.
   void stream_closing(CUstream stream);     // before the real destroy; fences keep working

@@ -107,6 +107,34 @@ void reuse_after_free(CUstream a, CUstream b) {
   }
 }
 
+// More than fits the limit, of content that packs; every byte is read back at the end.
+void keep_all(CUstream a, CUstream) {
+  std::vector<CUdeviceptr> kept;
+  for (int i = 0; i < kFillers; ++i) {
+    kept.push_back(allocate());
+    fill(kept.back(), a, static_cast<uint32_t>(i), 3);
+  }
+  check(cu.cuCtxSynchronize(), "cuCtxSynchronize");
+  for (const CUdeviceptr at : kept) print_hash(at);
+}
+
+// A stream waits for a value that this thread writes only after a launch which needs room: the room must not be sought
+// where that stream holds it.
+void value_after_room(CUstream a, CUstream b) {
+  const CUdeviceptr first = allocate();
+  const CUdeviceptr flag = allocate();
+  for (uint32_t i = 0; i < 8; ++i) fill(first, b, i, 3);  // known by then: no scan behind them
+  check(cu.cuMemsetD32Async(flag, 0, 1, b), "cuMemsetD32Async");
+  check(cu.cuCtxSynchronize(), "cuCtxSynchronize");
+  check(cu.cuStreamWaitValue32_v2(a, flag, 1, CU_STREAM_WAIT_VALUE_GEQ), "cuStreamWaitValue32");
+  fill(first, a, 2, 3);
+  press(b);
+  check(cu.cuStreamSynchronize(b), "cuStreamSynchronize");
+  check(cu.cuStreamWriteValue32_v2(b, flag, 1, 0), "cuStreamWriteValue32");
+  check(cu.cuCtxSynchronize(), "cuCtxSynchronize");
+  print_hash(first);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -115,7 +143,7 @@ int main(int argc, char** argv) {
   if (argc != 3 || !fuzz::open_driver(&cu) || cu.cuInit(0) != CUDA_SUCCESS ||
       cu.cuDeviceGet(&device, 0) != CUDA_SUCCESS || cu.cuDevicePrimaryCtxRetain(&context, device) != CUDA_SUCCESS ||
       cu.cuCtxSetCurrent(context) != CUDA_SUCCESS || cu.cuModuleLoad(&module, argv[2]) != CUDA_SUCCESS) {
-    std::fprintf(stderr, "usage: lt_races unpack_before_use|pack_after_use|reuse_after_free <kernels>; or no device\n");
+    std::fprintf(stderr, "usage: lt_races <scenario> <kernels>; or no device\n");
     return 2;
   }
   CUstream a = nullptr;
@@ -126,5 +154,7 @@ int main(int argc, char** argv) {
   if (scenario == "unpack_before_use") unpack_before_use(a, b);
   if (scenario == "pack_after_use") pack_after_use(a, b);
   if (scenario == "reuse_after_free") reuse_after_free(a, b);
+  if (scenario == "keep_all") keep_all(a, b);
+  if (scenario == "value_after_room") value_after_room(a, b);
   return failures == 0 ? 0 : 1;
 }
