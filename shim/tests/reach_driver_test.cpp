@@ -103,6 +103,32 @@ TEST_F(ReachDriver, PointersInPinnedHostMemory) {
   EXPECT_EQ(hooks::cuMemFreeHost(pinned), CUDA_SUCCESS);
 }
 
+TEST_F(ReachDriver, CopiesFromAPinnedBufferAreScannedUntilItIsKnownAndWhenItIsSuspect) {
+  const CUdeviceptr to = allocate();
+  const CUdeviceptr holder = allocate();
+  const CUdeviceptr target = allocate();
+  void* pinned = nullptr;
+  ASSERT_EQ(hooks::cuMemHostAlloc(&pinned, 4096, 0), CUDA_SUCCESS);
+  const auto scans_behind = [&](int copies) {
+    const uint64_t before = counters(0).scans.load();
+    for (int i = 0; i < copies; ++i) {
+      EXPECT_EQ(hooks::cuMemcpyHtoDAsync_v2(to, pinned, 4096, stream_, false), CUDA_SUCCESS);
+      EXPECT_EQ(driver().cuStreamSynchronize(stream_), CUDA_SUCCESS);
+      reach_core().poll();
+    }
+    return counters(0).scans.load() - before;
+  };
+  EXPECT_EQ(scans_behind(2), 2U);
+  EXPECT_EQ(scans_behind(20), 0U);
+  // Addresses come into it by a copy that the CPU does not see the end of.
+  EXPECT_EQ(hooks::cuMemcpyHtoD_v2(holder, &target, sizeof(target), false), CUDA_SUCCESS);
+  EXPECT_EQ(hooks::cuMemcpyDtoHAsync_v2(pinned, holder, 4096, stream_, false), CUDA_SUCCESS);
+  EXPECT_EQ(scans_behind(3), 3U);
+  launch("reach_through", to, uint32_t{0}, uint64_t{18});
+  EXPECT_EQ(first_word(target), 18U);
+  EXPECT_EQ(hooks::cuMemFreeHost(pinned), CUDA_SUCCESS);
+}
+
 TEST_F(ReachDriver, PointersCopiedOnTheDevice) {
   const CUdeviceptr first = allocate();
   const CUdeviceptr second = allocate();

@@ -7,7 +7,7 @@ namespace lt {
 namespace {
 
 TEST(Integrity, ABlobThatDoesNotDecodeToItsBytesIsNotTaken) {
-  const std::vector<std::string> program{built("bin/lt_races"), "keep_all", built("lib/sim/lt_fuzz_kernels_sim.so")};
+  const std::vector<std::string> program{built("bin/lt_directed"), "keep_all", built("lib/sim/lt_fuzz_kernels_sim.so")};
   const Outcome expected = run(program, simulator("1GiB"), 60);
   ASSERT_EQ(expected.status, 0) << expected.err;
   Environment shim = under_shim("1GiB", "48MiB", "1GiB");

@@ -2,7 +2,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <optional>
 
+#include "base/settings.h"
 #include "driver/driver.h"
 #include "reach/core.h"
 #include "reach/words.h"
@@ -68,12 +70,12 @@ void add_operands(std::span<const CopySpec> specs, ReachSet* set) {
 
 }  // namespace
 
-void ReachCore::host_copy_begins(const CopySpec& spec, bool async, uint64_t cpu_limit, bool* scan, bool* unseen) {
+void ReachCore::host_copy_begins(const CopySpec& spec, bool async, uint64_t cpu_limit, Carried* out) {
   if (spec.total() < 8 || spec.dst == 0) return;
   const Place to = place_of(spec.dst, spec.dst_on_device);
   if (to == Place::kPinnedHost) return;  // read at each launch that reaches it
   if (to == Place::kOurs && spec.total() > cpu_limit) {
-    *scan = *unseen = true;
+    out->scan = out->unseen = true;
     return;
   }
   counters().host_scans.fetch_add(spec.total(), std::memory_order_relaxed);
@@ -84,7 +86,11 @@ void ReachCore::host_copy_begins(const CopySpec& spec, bool async, uint64_t cpu_
     return;
   }
   // Pinned memory may change until the stream comes to the copy.
-  if (async && to == Place::kOurs && place_of(spec.src, spec.src_on_device) == Place::kPinnedHost) *scan = true;
+  if (async && to == Place::kOurs && place_of(spec.src, spec.src_on_device) == Place::kPinnedHost) {
+    const std::optional<KnownRange> range = known_range_at(spec.src);
+    out->scan = true;
+    out->habit = range ? range->copies : nullptr;
+  }
   if (pages.empty() && !flagged(spec.dst, spec.dst_extent(), kFlagHoldsEdges)) return;
   const HolderRange holder = holder_of(spec.dst);
   if (holder.bytes == 0) return;
@@ -92,12 +98,16 @@ void ReachCore::host_copy_begins(const CopySpec& spec, bool async, uint64_t cpu_
   edges.add(holder, pages, whole);
 }
 
-void ReachCore::device_copy_begins(const CopySpec& spec, bool* scan, bool* unseen) {
+void ReachCore::device_copy_begins(const CopySpec& spec, Carried* out) {
   if (spec.dst == 0 || spec.total() < 8) return;
   const uint64_t bytes = spec.src_extent();
   const bool ours = window().contains(spec.src);
   if (ours && !flagged(spec.src, bytes, kFlagHoldsEdges | kFlagScanPending)) return;
   const Place to = place_of(spec.dst, spec.dst_on_device);
+  if (to == Place::kPinnedHost) {  // copied back some day, maybe before the CPU could see them
+    const std::optional<KnownRange> range = known_range_at(spec.dst);
+    if (range && range->copies != nullptr) FunctionTable::suspect(*range->copies);
+  }
   if (to == Place::kHost || to == Place::kPinnedHost) return;
   if (to == Place::kForeignDevice) {
     while (edges.pending(spec.src, bytes)) {
@@ -116,16 +126,16 @@ void ReachCore::device_copy_begins(const CopySpec& spec, bool* scan, bool* unsee
   const HolderRange holder = holder_of(spec.dst);
   if (holder.bytes == 0) return;
   edges.inherit(holder, spec.src, bytes);
-  if (edges.pending(spec.src, bytes)) *scan = true;
-  if (edges.copy_pending(spec.src, bytes)) *unseen = true;
+  if (edges.pending(spec.src, bytes)) out->scan = true;
+  if (edges.copy_pending(spec.src, bytes)) out->unseen = true;
 }
 
-bool ReachCore::carry(const CopySpec& spec, bool async, uint64_t cpu_limit, bool* scan, bool* unseen) {
+bool ReachCore::carry(const CopySpec& spec, bool async, uint64_t cpu_limit, Carried* out) {
   const Place from = place_of(spec.src, spec.src_on_device);
   if (from == Place::kHost || from == Place::kPinnedHost) {
-    host_copy_begins(spec, async, cpu_limit, scan, unseen);
+    host_copy_begins(spec, async, cpu_limit, out);
   } else if (from != Place::kForeignDevice) {
-    device_copy_begins(spec, scan, unseen);
+    device_copy_begins(spec, out);
   }
   return from == Place::kHost;
 }
@@ -151,16 +161,23 @@ CUresult ReachCore::copy(std::span<const CopySpec> specs, StreamSlot& slot, bool
   counters(slot.device).copies.fetch_add(1, std::memory_order_relaxed);
   std::vector<HolderRange> behind;
   bool unseen = false;
+  Behaviour* habit = nullptr;
   // The driver may wait for the GPU in an asynchronous copy too, when pageable memory is one of its sides.
   Blocking blocking = async ? Blocking::kNo : Blocking::kYes;
   for (const CopySpec& spec : specs) {
     if (async && spec.dst != 0 && !window().contains(spec.dst) && !known_range_at(spec.dst)) blocking = Blocking::kYes;
     if (spec.src == 0 || spec.dst == 0) continue;
-    bool scan = false;
-    if (carry(spec, async, kCpuScanBytes, &scan, &unseen)) blocking = Blocking::kYes;
-    if (!scan) continue;
+    Carried carried;
+    if (carry(spec, async, kCpuScanBytes, &carried)) blocking = Blocking::kYes;
+    unseen |= carried.unseen;
+    if (!carried.scan) continue;
+    if (carried.habit != nullptr && settings().pointers == Pointers::kLearned &&
+        !functions.wants_scan(*carried.habit, false)) {
+      continue;
+    }
     const HolderRange holder = holder_of(spec.dst);
     if (holder.bytes != 0) behind.push_back(holder);
+    habit = specs.size() == 1 ? carried.habit : nullptr;
   }
   if (behind.empty()) return touch(specs, slot, blocking, call);
   ScanPlace place = reserve(slot);
@@ -181,6 +198,8 @@ CUresult ReachCore::copy(std::span<const CopySpec> specs, StreamSlot& slot, bool
         }
         request.holders = std::move(behind);
         request.unseen_copy = unseen;
+        request.behaviour = habit;
+        request.copy = true;
         scan_behind(std::move(request), *reached, slot, &place);
         return result;
       },

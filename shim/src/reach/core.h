@@ -48,6 +48,13 @@ struct CopySpec {
 template <class Sink>
 void walk_params(const FunctionInfo& info, void** params, void** extra, Sink* sink);
 
+// What is known of a copy before it runs.
+struct Carried {
+  bool scan = false;           // the destination's holder is to be scanned behind it
+  bool unseen = false;         // no CPU has looked at the bytes
+  Behaviour* habit = nullptr;  // the CPU has, but they may change until the stream comes to the copy: how often they did
+};
+
 class ReachCore {
  public:
   ReachCore(FunctionQueries queries, uint64_t sample_every);
@@ -73,13 +80,12 @@ class ReachCore {
   CUresult touch(std::span<const CopySpec> specs, StreamSlot& slot, Blocking blocking, DriverCall call);
   // Maps what the ranges lie in, calls. For copies and sets that are captured or become nodes of a graph.
   CUresult mapped(std::span<const CopySpec> specs, DriverCall call);
-  // What a copy from host memory or on the device tells, before it runs. Outside sections. `scan`: the destination's
-  // holder is to be scanned behind it; `unseen`: no CPU has looked at the bytes.
+  // What a copy from host memory or on the device tells, before it runs. Outside sections.
   static constexpr uint64_t kCpuScanBytes = uint64_t{1} << 20;  // above, the GPU scans behind the copy
-  void host_copy_begins(const CopySpec& spec, bool async, uint64_t cpu_limit, bool* scan, bool* unseen);
-  void device_copy_begins(const CopySpec& spec, bool* scan, bool* unseen);
+  void host_copy_begins(const CopySpec& spec, bool async, uint64_t cpu_limit, Carried* out);
+  void device_copy_begins(const CopySpec& spec, Carried* out);
   // Whichever of the two it is. True: the source is pageable host memory.
-  bool carry(const CopySpec& spec, bool async, uint64_t cpu_limit, bool* scan, bool* unseen);
+  bool carry(const CopySpec& spec, bool async, uint64_t cpu_limit, Carried* out);
 
   // --- both
   // The allocation of an address, or its known range; bytes 0: none. Takes the heap's lock: outside sections.

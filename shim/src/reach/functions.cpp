@@ -158,6 +158,20 @@ bool FunctionTable::wants_scan(Behaviour& behaviour, bool reaches_pointers) cons
   return launch % sample_every_ == 0;
 }
 
+void FunctionTable::forget_all(Behaviour& behaviour) {
+  behaviour.type.store(FunctionClass::kNew, std::memory_order_relaxed);
+  behaviour.copies_pointers.store(false, std::memory_order_relaxed);
+  for (auto* count : {&behaviour.launches, &behaviour.holder_launches}) count->store(0, std::memory_order_relaxed);
+  for (auto* count : {&behaviour.scans_queued, &behaviour.scans_reported, &behaviour.clean_streak}) {
+    count->store(0, std::memory_order_relaxed);
+  }
+}
+
+void FunctionTable::suspect(Behaviour& behaviour) {
+  behaviour.clean_streak.store(0, std::memory_order_relaxed);
+  behaviour.type.store(FunctionClass::kStorer, std::memory_order_relaxed);
+}
+
 bool FunctionTable::scanned(Behaviour& behaviour, Found found) {
   const bool first = behaviour.scans_reported.fetch_add(1, std::memory_order_relaxed) + 1 == kFirstLaunches;
   if (found.not_read) {

@@ -87,6 +87,9 @@ class FunctionTable {
     bool fresh = false;
     bool not_read = false;
   };
+  // Its next scans are to be made, whatever was found so far.
+  static void suspect(Behaviour& behaviour);
+  static void forget_all(Behaviour& behaviour);
   // Returns true when this classed the behaviour for the first time.
   static bool scanned(Behaviour& behaviour, Found found);
 

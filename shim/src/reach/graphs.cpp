@@ -98,16 +98,15 @@ CUresult Graphs::launch(CUgraphExec exec, StreamSlot& slot, DriverCall call) {
     if (const auto at = entries_.find(exec); at != entries_.end()) entry = at->second;
   }
   counters(slot.device).graph_launches.fetch_add(1, std::memory_order_relaxed);
-  bool scan = false;
-  bool unseen = false;
+  Carried carried;
   if (entry.reach != nullptr) {
-    for (const CopySpec& spec : entry.reach->copies) core_.carry(spec, true, ~uint64_t{0}, &scan, &unseen);
+    for (const CopySpec& spec : entry.reach->copies) core_.carry(spec, true, ~uint64_t{0}, &carried);
   }
   Behaviour& behaviour = entry.behaviour != nullptr ? *entry.behaviour : unknown_;
   const auto wants = [&](Behaviour& graph, bool holders) {
     if (entry.reach == nullptr) return true;
     const bool learning = core_.functions.wants_scan(graph, holders);
-    return scan || learning || std::any_of(entry.reach->functions.begin(), entry.reach->functions.end(), [&](auto* f) {
+    return carried.scan || learning || std::any_of(entry.reach->functions.begin(), entry.reach->functions.end(), [&](auto* f) {
              return f->stores() || (holders && f->copies());
            });
   };

@@ -14,12 +14,23 @@ struct Registry {
   std::vector<KnownRange> ranges;  // by base, disjoint
   std::atomic<uint64_t> lo{0};
   std::atomic<uint64_t> hi{0};
+  // Never freed: a scan in flight may still report to one whose range is gone.
+  std::vector<Behaviour*> unused_habits;
 };
 
 // Never destroyed: hooks may run while the process ends.
 Registry& registry() {
   static auto* instance = new Registry;
   return *instance;
+}
+
+// mutex held
+Behaviour* fresh_habit(Registry& r) {
+  if (r.unused_habits.empty()) return new Behaviour;
+  Behaviour* habit = r.unused_habits.back();
+  r.unused_habits.pop_back();
+  FunctionTable::forget_all(*habit);
+  return habit;
 }
 
 // mutex held
@@ -53,16 +64,22 @@ void known_range_add(uint64_t host, uint64_t device_alias, uint64_t bytes, Range
   if (bytes == 0) return;
   Registry& r = registry();
   std::unique_lock lock(r.mutex);
-  if (host != 0) enter(r, {host, bytes, host, kind});
-  if (device_alias != 0 && device_alias != host) enter(r, {device_alias, bytes, host, kind});
+  Behaviour* copies = kind == RangeKind::kPinned ? fresh_habit(r) : nullptr;
+  if (host != 0) enter(r, {host, bytes, host, kind, copies});
+  if (device_alias != 0 && device_alias != host) enter(r, {device_alias, bytes, host, kind, copies});
   publish_bounds(r);
 }
 
 bool known_range_remove(uint64_t host) {
   Registry& r = registry();
   std::unique_lock lock(r.mutex);
-  const size_t removed = std::erase_if(
-      r.ranges, [&](const KnownRange& range) { return range.host == host || (range.host == 0 && range.base == host); });
+  Behaviour* copies = nullptr;
+  const size_t removed = std::erase_if(r.ranges, [&](const KnownRange& range) {
+    const bool gone = range.host == host || (range.host == 0 && range.base == host);
+    if (gone && range.copies != nullptr) copies = range.copies;
+    return gone;
+  });
+  if (copies != nullptr) r.unused_habits.push_back(copies);
   if (removed != 0) publish_bounds(r);
   return removed != 0;
 }

@@ -9,6 +9,8 @@
 #include <functional>
 #include <optional>
 
+#include "reach/functions.h"
+
 namespace loretoken {
 
 enum class RangeKind : uint8_t {
@@ -22,6 +24,7 @@ struct KnownRange {
   uint64_t bytes = 0;
   uint64_t host = 0;  // kPinned: where the CPU reads the bytes of `base`
   RangeKind kind = RangeKind::kPinned;
+  Behaviour* copies = nullptr;  // kPinned: what scans behind copies out of it found
 };
 
 // Enters [host, host + bytes) and, if it is another address, its device alias. Overlapping ranges replace older ones.

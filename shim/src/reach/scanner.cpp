@@ -270,10 +270,10 @@ void Scanner::apply(const ScanRequest& request, const std::vector<uint64_t>& rec
     request.behaviour->scans_queued.fetch_sub(1, std::memory_order_relaxed);
   } else if (request.behaviour != nullptr) {
     const FunctionClass before = request.behaviour->type.load(std::memory_order_relaxed);
-    if (FunctionTable::scanned(*request.behaviour, found)) {
+    if (FunctionTable::scanned(*request.behaviour, found) && !request.copy) {
       count.kernels_classed.fetch_add(1, std::memory_order_relaxed);
     }
-    if (before != FunctionClass::kStorer &&
+    if (!request.copy && before != FunctionClass::kStorer &&
         request.behaviour->type.load(std::memory_order_relaxed) == FunctionClass::kStorer) {
       count.pointer_kernels.fetch_add(1, std::memory_order_relaxed);
     }

@@ -1,5 +1,5 @@
-// lt_races <scenario> <kernels>: small programs in which one missing wait changes the result, when the right operation
-// is slow. Prints the hash of what they computed.
+// lt_directed <scenario> <kernels>: small programs in which one missing wait changes the result, when the right operation
+// is slow, or one address that is not found ends the program. Prints the hash of what they computed.
 #include <cstdio>
 #include <cstring>
 #include <string>
@@ -72,11 +72,13 @@ void unpack_before_use(CUstream a, CUstream) {
 void pack_after_use(CUstream a, CUstream b) {
   const CUdeviceptr first = allocate();
   fill(first, a, 1, 3);
-  check(cu.cuStreamSynchronize(a), "cuStreamSynchronize");
   uint32_t words = kWords;
   uint32_t key = 5;
   CUdeviceptr dst = first;
-  launch("fuzz_thin", a, {&dst, &words, &key});
+  for (int i = 0; i < 4; ++i) {  // known by then: the last has no scan behind it that would be waited for
+    check(cu.cuStreamSynchronize(a), "cuStreamSynchronize");
+    launch("fuzz_thin", a, {&dst, &words, &key});
+  }
   press(b);
   check(cu.cuCtxSynchronize(), "cuCtxSynchronize");
   print_hash(first);
@@ -118,6 +120,56 @@ void keep_all(CUstream a, CUstream) {
   for (const CUdeviceptr at : kept) print_hash(at);
 }
 
+// table[0] = target, by a kernel: the parameters of a later launch name the table alone.
+void store(CUdeviceptr table, CUdeviceptr target, CUstream stream) {
+  uint32_t slot = 0;
+  launch("fuzz_store", stream, {&table, &slot, &target});
+}
+
+void follow(CUdeviceptr table, CUstream stream, bool twice) {
+  CUdeviceptr sum = allocate();
+  fill(sum, stream, 2, 0);
+  uint32_t words = kWords;
+  uint32_t slot = 0;
+  if (twice) {
+    launch("fuzz_follow_twice", stream, {&sum, &table, &slot, &slot, &words});
+  } else {
+    launch("fuzz_follow", stream, {&sum, &table, &slot, &words});
+  }
+  check(cu.cuStreamSynchronize(stream), "cuStreamSynchronize");
+  print_hash(sum);
+}
+
+void stored_address(CUstream a, CUstream) {
+  const CUdeviceptr table = allocate();
+  const CUdeviceptr data = allocate();
+  fill(data, a, 1, 3);
+  store(table, data, a);
+  press(a);
+  follow(table, a, false);
+}
+
+void chain(CUstream a, CUstream) {
+  const CUdeviceptr outer = allocate();
+  const CUdeviceptr inner = allocate();
+  const CUdeviceptr data = allocate();
+  fill(data, a, 1, 3);
+  store(inner, data, a);
+  store(outer, inner, a);
+  press(a);
+  follow(outer, a, true);
+}
+
+void host_table(CUstream a, CUstream) {
+  void* table = nullptr;
+  check(cu.cuMemHostAlloc(&table, 4096, CU_MEMHOSTALLOC_DEVICEMAP), "cuMemHostAlloc");
+  const CUdeviceptr data = allocate();
+  fill(data, a, 1, 3);
+  std::memcpy(table, &data, sizeof data);
+  press(a);
+  follow(reinterpret_cast<CUdeviceptr>(table), a, false);
+}
+
 // A stream waits for a value that this thread writes only after a launch which needs room: the room must not be sought
 // where that stream holds it.
 void value_after_room(CUstream a, CUstream b) {
@@ -143,7 +195,7 @@ int main(int argc, char** argv) {
   if (argc != 3 || !fuzz::open_driver(&cu) || cu.cuInit(0) != CUDA_SUCCESS ||
       cu.cuDeviceGet(&device, 0) != CUDA_SUCCESS || cu.cuDevicePrimaryCtxRetain(&context, device) != CUDA_SUCCESS ||
       cu.cuCtxSetCurrent(context) != CUDA_SUCCESS || cu.cuModuleLoad(&module, argv[2]) != CUDA_SUCCESS) {
-    std::fprintf(stderr, "usage: lt_races <scenario> <kernels>; or no device\n");
+    std::fprintf(stderr, "usage: lt_directed <scenario> <kernels>; or no device\n");
     return 2;
   }
   CUstream a = nullptr;
@@ -156,5 +208,8 @@ int main(int argc, char** argv) {
   if (scenario == "reuse_after_free") reuse_after_free(a, b);
   if (scenario == "keep_all") keep_all(a, b);
   if (scenario == "value_after_room") value_after_room(a, b);
+  if (scenario == "stored_address") stored_address(a, b);
+  if (scenario == "chain") chain(a, b);
+  if (scenario == "host_table") host_table(a, b);
   return failures == 0 ? 0 : 1;
 }
