@@ -57,6 +57,7 @@ std::vector<std::string> with_shim(std::vector<std::string> more = {}) {
       std::string("LORETOKEN_KERNELS=") + LORETOKEN_SIM_KERNELS,
       "LORETOKEN_LIMIT=256MiB",
       "LORETOKEN_VIRTUAL=512MiB",
+      std::string("LORETOKEN_SIM_STATE=") + getenv("LORETOKEN_SIM_STATE"),
       LORETOKEN_PRELOAD LORETOKEN_SHIM,
   };
   for (std::string& setting : more) {

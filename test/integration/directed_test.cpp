@@ -6,15 +6,18 @@
 namespace lt {
 namespace {
 
+constexpr int kPatienceSeconds = LT_SANITIZED ? 300 : 60;
+
 void compare(const std::string& scenario, const std::string& slow) {
   const std::vector<std::string> program{built("bin/lt_directed"), scenario, built("lib/sim/lt_fuzz_kernels_sim.so")};
-  const Outcome expected = run(program, simulator("1GiB"), 60);
+  const Outcome expected = run(program, simulator("1GiB"), kPatienceSeconds);
   ASSERT_EQ(expected.status, 0) << expected.err;
   Environment shim = under_shim("1GiB", "32MiB", "1GiB");
   if (!slow.empty()) shim["LORETOKEN_SIM_SLOW"] = slow;
-  const Outcome actual = run(program, shim, 60);
+  const Outcome actual = run(program, shim, kPatienceSeconds);
   EXPECT_EQ(actual.status, 0) << actual.err;
   EXPECT_EQ(actual.out, expected.out) << actual.err;
+  EXPECT_EQ(actual.err.find("plain CUDA"), std::string::npos) << actual.err;
 }
 
 TEST(Races, ALaunchWaitsForTheUnpackOfWhatItReads) {
@@ -32,6 +35,10 @@ TEST(Races, FreedMemoryIsNotGivenToAnotherStreamBeforeItsReaderIsDone) {
 // The mover may have chosen what the waiting stream uses; the thread that would wake the stream needs it first.
 TEST(Races, AStreamThatWaitsForTheBlockedThreadIsNotWaitedFor) {
   compare("value_after_room", "");
+}
+
+TEST(Races, TheShimsOwnMemoryIsSetBeforeItsKernelsUseIt) {
+  compare("unpack_before_use", "memset:30000");
 }
 
 // One address that only memory holds, of memory that is packed when it is followed.

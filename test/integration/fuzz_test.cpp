@@ -1,6 +1,6 @@
 // Generated programs give the same bytes under the shim, with a third of their memory, as on a plain card.
 //
-// Seeds per configuration: LT_FUZZ_SEEDS (default 250, 10 in sanitizer builds); four configurations make 1,000. Each is
+// Seeds per configuration: LT_FUZZ_SEEDS (default 250, 5 in sanitizer builds); four configurations make 1,000. Each is
 // cut into shards, which are tests of their own and so run side by side.
 #include <gtest/gtest.h>
 
@@ -20,7 +20,7 @@ constexpr int kSilenceSeconds = LT_SANITIZED ? 300 : 60;  // of a seed that hang
 
 int seeds() {
   if (const char* given = std::getenv("LT_FUZZ_SEEDS")) return std::atoi(given);
-  return LT_SANITIZED ? 10 : 250;
+  return LT_SANITIZED ? 5 : 250;
 }
 
 Environment shim() {
@@ -63,8 +63,11 @@ class GeneratedPrograms : public ::testing::TestWithParam<int> {
     plain["LORETOKEN_SIM_JITTER"] = "0";
     environment["LORETOKEN_SIM_JITTER"] = jitter;
     environment["LORETOKEN_SIM_SEED"] = std::to_string(first);
-    const auto want = run(program(first, count), plain, kSilenceSeconds).lines();
-    ASSERT_EQ(want.size(), static_cast<size_t>(count + 1)) << "the plain run ended in seed " << first + want.size();
+    const Outcome expected = run(program(first, count), plain, kSilenceSeconds);
+    const auto want = expected.lines();
+    ASSERT_EQ(want.size(), static_cast<size_t>(count + 1))
+        << "the plain run ended in seed " << first + want.size() << " with status " << expected.status << "\n"
+        << expected.err.substr(0, 4000);
     const Outcome actual = run(program(first, count), environment, kSilenceSeconds);
     const auto have = actual.lines();
     for (size_t i = 0; i < have.size(); ++i) ASSERT_EQ(have[i], want[i]) << "run with --first " << first;

@@ -16,9 +16,11 @@ namespace {
 enum class Place { kOurs, kScannable, kPinnedHost, kHost, kForeignDevice };
 
 // Where an address outside arrays lies. Cost for ours: a compare; for the others a call into the driver.
-Place place_of(uint64_t address, bool on_device) {
+// `habit`: gets that of a pinned buffer that is known.
+Place place_of(uint64_t address, bool on_device, Behaviour** habit = nullptr) {
   if (window().contains(address)) return Place::kOurs;
   if (const std::optional<KnownRange> range = known_range_at(address)) {
+    if (habit != nullptr) *habit = range->copies;
     return range->kind == RangeKind::kPinned ? Place::kPinnedHost : Place::kScannable;
   }
   if (on_device) return Place::kForeignDevice;
@@ -70,7 +72,8 @@ void add_operands(std::span<const CopySpec> specs, ReachSet* set) {
 
 }  // namespace
 
-void ReachCore::host_copy_begins(const CopySpec& spec, bool async, uint64_t cpu_limit, Carried* out) {
+void ReachCore::host_copy_begins(const CopySpec& spec, bool async, bool from_pinned, uint64_t cpu_limit,
+                                 Carried* out) {
   if (spec.total() < 8 || spec.dst == 0) return;
   const Place to = place_of(spec.dst, spec.dst_on_device);
   if (to == Place::kPinnedHost) return;  // read at each launch that reaches it
@@ -86,11 +89,7 @@ void ReachCore::host_copy_begins(const CopySpec& spec, bool async, uint64_t cpu_
     return;
   }
   // Pinned memory may change until the stream comes to the copy.
-  if (async && to == Place::kOurs && place_of(spec.src, spec.src_on_device) == Place::kPinnedHost) {
-    const std::optional<KnownRange> range = known_range_at(spec.src);
-    out->scan = true;
-    out->habit = range ? range->copies : nullptr;
-  }
+  if (async && to == Place::kOurs && from_pinned) out->scan = true;
   if (pages.empty() && !flagged(spec.dst, spec.dst_extent(), kFlagHoldsEdges)) return;
   const HolderRange holder = holder_of(spec.dst);
   if (holder.bytes == 0) return;
@@ -103,11 +102,9 @@ void ReachCore::device_copy_begins(const CopySpec& spec, Carried* out) {
   const uint64_t bytes = spec.src_extent();
   const bool ours = window().contains(spec.src);
   if (ours && !flagged(spec.src, bytes, kFlagHoldsEdges | kFlagScanPending)) return;
-  const Place to = place_of(spec.dst, spec.dst_on_device);
-  if (to == Place::kPinnedHost) {  // copied back some day, maybe before the CPU could see them
-    const std::optional<KnownRange> range = known_range_at(spec.dst);
-    if (range && range->copies != nullptr) FunctionTable::suspect(*range->copies);
-  }
+  Behaviour* habit = nullptr;
+  const Place to = place_of(spec.dst, spec.dst_on_device, &habit);
+  if (habit != nullptr) FunctionTable::suspect(*habit);  // copied back some day, maybe before the CPU could see them
   if (to == Place::kHost || to == Place::kPinnedHost) return;
   if (to == Place::kForeignDevice) {
     while (edges.pending(spec.src, bytes)) {
@@ -131,9 +128,9 @@ void ReachCore::device_copy_begins(const CopySpec& spec, Carried* out) {
 }
 
 bool ReachCore::carry(const CopySpec& spec, bool async, uint64_t cpu_limit, Carried* out) {
-  const Place from = place_of(spec.src, spec.src_on_device);
+  const Place from = place_of(spec.src, spec.src_on_device, &out->habit);
   if (from == Place::kHost || from == Place::kPinnedHost) {
-    host_copy_begins(spec, async, cpu_limit, out);
+    host_copy_begins(spec, async, from == Place::kPinnedHost, cpu_limit, out);
   } else if (from != Place::kForeignDevice) {
     device_copy_begins(spec, out);
   }
@@ -171,7 +168,7 @@ CUresult ReachCore::copy(std::span<const CopySpec> specs, StreamSlot& slot, bool
     if (carry(spec, async, kCpuScanBytes, &carried)) blocking = Blocking::kYes;
     unseen |= carried.unseen;
     if (!carried.scan) continue;
-    if (carried.habit != nullptr && settings().pointers == Pointers::kLearned &&
+    if (carried.habit != nullptr && !carried.unseen && settings().pointers == Pointers::kLearned &&
         !functions.wants_scan(*carried.habit, false)) {
       continue;
     }
@@ -180,6 +177,7 @@ CUresult ReachCore::copy(std::span<const CopySpec> specs, StreamSlot& slot, bool
     habit = specs.size() == 1 ? carried.habit : nullptr;
   }
   if (behind.empty()) return touch(specs, slot, blocking, call);
+  poll();  // what earlier copies of the buffer showed may make this the last scan
   ScanPlace place = reserve(slot);
   const ReachSet* reached = nullptr;
   return with_raw(

@@ -52,7 +52,7 @@ void walk_params(const FunctionInfo& info, void** params, void** extra, Sink* si
 struct Carried {
   bool scan = false;           // the destination's holder is to be scanned behind it
   bool unseen = false;         // no CPU has looked at the bytes
-  Behaviour* habit = nullptr;  // the CPU has, but they may change until the stream comes to the copy: how often they did
+  Behaviour* habit = nullptr;  // of the pinned buffer they come from: they may change until the stream gets there
 };
 
 class ReachCore {
@@ -82,7 +82,7 @@ class ReachCore {
   CUresult mapped(std::span<const CopySpec> specs, DriverCall call);
   // What a copy from host memory or on the device tells, before it runs. Outside sections.
   static constexpr uint64_t kCpuScanBytes = uint64_t{1} << 20;  // above, the GPU scans behind the copy
-  void host_copy_begins(const CopySpec& spec, bool async, uint64_t cpu_limit, Carried* out);
+  void host_copy_begins(const CopySpec& spec, bool async, bool from_pinned, uint64_t cpu_limit, Carried* out);
   void device_copy_begins(const CopySpec& spec, Carried* out);
   // Whichever of the two it is. True: the source is pageable host memory.
   bool carry(const CopySpec& spec, bool async, uint64_t cpu_limit, Carried* out);
@@ -102,6 +102,10 @@ class ReachCore {
 
  private:
   void await_reports(const Behaviour& behaviour);
+  // A launch that needs no scan, meets no holder and finds everything raw: queued, its result in `result`. False: not
+  // queued, nothing counted. Four atomic additions, no lock, no allocation.
+  bool launch_plainly(FunctionInfo& info, void** params, void** extra, StreamSlot& slot, DriverCall call,
+                      CUresult* result);
   // The ranges that an operation with these roots may write: allocations, pages of shared units, known foreign ranges.
   // `request`, wanted or nullptr: gets what a scan behind it is judged by.
   std::vector<HolderRange> gather(Roots roots, ScanRequest* request);

@@ -1,6 +1,7 @@
 #include "reach/functions.h"
 
 #include <algorithm>
+#include <bit>
 
 namespace loretoken {
 namespace {
@@ -29,7 +30,7 @@ bool read_layout(Query&& query, std::vector<ParamSlice>* out) {
 }  // namespace
 
 FunctionTable::FunctionTable(FunctionQueries queries, uint64_t sample_every)
-    : queries_(queries), sample_every_(std::max<uint64_t>(sample_every, 1)) {
+    : queries_(queries), sample_mask_(std::bit_ceil(std::max<uint64_t>(sample_every, 1)) - 1) {
   tables_.push_back(std::make_unique<Table>(4096));
   table_.store(tables_.back().get(), std::memory_order_release);
 }
@@ -155,7 +156,7 @@ bool FunctionTable::wants_scan(Behaviour& behaviour, bool reaches_pointers) cons
   }
   // New until its first scans have reported, however many launches were queued meanwhile.
   if (launch < kFirstLaunches || behaviour.type.load(std::memory_order_relaxed) != FunctionClass::kPlain) return true;
-  return launch % sample_every_ == 0;
+  return (launch & sample_mask_) == 0;
 }
 
 void FunctionTable::forget_all(Behaviour& behaviour) {

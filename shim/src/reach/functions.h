@@ -63,6 +63,7 @@ struct FunctionQueries {
 
 class FunctionTable {
  public:
+  // `sample_every` is rounded up to a power of two.
   explicit FunctionTable(FunctionQueries queries, uint64_t sample_every);
   ~FunctionTable();
 
@@ -80,6 +81,12 @@ class FunctionTable {
   }
   // Whether a scan belongs behind this launch; counts the launch. `reaches_pointers`: it reached a holder.
   bool wants_scan(Behaviour& behaviour, bool reaches_pointers) const;
+  // The same for a launch that reached no holder, in two steps: whether none belongs behind it, and the count.
+  bool passes_unscanned(const Behaviour& behaviour) const {
+    return behaviour.type.load(std::memory_order_relaxed) == FunctionClass::kPlain &&
+           (behaviour.launches.load(std::memory_order_relaxed) & sample_mask_) != 0;
+  }
+  static void count_unscanned(Behaviour& behaviour) { behaviour.launches.fetch_add(1, std::memory_order_relaxed); }
   // What a scan behind a launch found: a pointer, one that was not known there, one that it cannot have read from the
   // memory it reached. A launch with nothing to scan reports that nothing was found.
   struct Found {
@@ -109,7 +116,7 @@ class FunctionTable {
   void forget(bool (*match)(const FunctionInfo&, const void*), const void* what);
 
   FunctionQueries queries_;
-  uint64_t sample_every_;
+  uint64_t sample_mask_;  // a power of two less one
   std::atomic<Table*> table_;
   std::mutex mutex_;                                  // insertions
   std::vector<std::unique_ptr<Table>> tables_;        // the last is in use; older ones may still be read

@@ -20,6 +20,8 @@ enum class Need { kNothing, kPlan, kReport, kClass, kManagedScan, kAnew };
 
 constexpr uint64_t kPatienceNs = 2'000'000;
 
+const ReachSet kNoUnits{};
+
 bool contains_all(const ReachSet& set, const HolderRange& range) {
   if (!window().contains(range.base)) return true;
   for (uint64_t at = range.base; at < range.base + range.bytes;) {
@@ -37,10 +39,31 @@ void ReachCore::await_reports(const Behaviour& behaviour) {
   for (poll(); FunctionTable::awaits_reports(behaviour) && now_ns() < until; poll()) usleep(10);
 }
 
+bool ReachCore::launch_plainly(FunctionInfo& info, void** params, void** extra, StreamSlot& slot, DriverCall call,
+                               CUresult* result) {
+  if (strict_check() || settings().pointers != Pointers::kLearned || streams().any_capture()) return false;
+  Section section;
+  ReachSet set;
+  Walk walk(&set);
+  walk_params(info, params, extra, &walk);
+  if (walk.met_holders() || walk.managed() || set.everything) return false;
+  Behaviour& behaviour = info.behaviour(walk.places());
+  if (!functions.passes_unscanned(behaviour) || !mark_if_raw(set, kNoUnits, slot)) return false;
+  *result = call();
+  streams().submitted(slot);
+  functions.count_unscanned(behaviour);
+  if (walk.host_bytes_read() != 0) {
+    counters(slot.device).host_scans.fetch_add(walk.host_bytes_read(), std::memory_order_relaxed);
+  }
+  return true;
+}
+
 CUresult ReachCore::launch(FunctionInfo& info, void** params, void** extra, StreamSlot& slot, DriverCall call) {
   counters(slot.device).launches.fetch_add(1, std::memory_order_relaxed);
+  CUresult result = CUDA_SUCCESS;
+  if (launch_plainly(info, params, extra, slot, call, &result)) return result;
   t_launching = info.handle;
-  const CUresult result =
+  result =
       operate([&](Walk& walk) { walk_params(info, params, extra, &walk); },
               [&](uint64_t places) -> Behaviour& { return info.behaviour(places); },
               [&](Behaviour& behaviour, bool holders) { return functions.wants_scan(behaviour, holders); }, slot, call);

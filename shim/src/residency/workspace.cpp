@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "driver/driver.h"
+#include "streams/streams.h"
 
 namespace loretoken {
 
@@ -13,7 +14,7 @@ Workspace::Workspace(uint64_t unit_max) {
     return;
   }
   void* host = nullptr;
-  if (driver().cuMemsetD8_v2(device_, 0, device_bytes()) != CUDA_SUCCESS ||
+  if (set_now(device_, 0, device_bytes()) != CUDA_SUCCESS ||
       driver().cuMemHostAlloc(&host, sizeof(Result) * kSlots, CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP) !=
           CUDA_SUCCESS) {
     return;

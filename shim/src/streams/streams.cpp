@@ -340,6 +340,17 @@ RelaxedCapture::~RelaxedCapture() {
   driver().cuThreadExchangeStreamCaptureMode(&mode_);
 }
 
+CUresult set_now(CUdeviceptr at, unsigned char value, uint64_t bytes) {
+  RelaxedCapture relaxed;
+  CUstream stream = nullptr;
+  CUresult result = driver().cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING);
+  if (result != CUDA_SUCCESS) return result;
+  result = driver().cuMemsetD8Async(at, value, bytes, stream);
+  const CUresult waited = driver().cuStreamSynchronize(stream);
+  driver().cuStreamDestroy_v2(stream);
+  return result != CUDA_SUCCESS ? result : waited;
+}
+
 ContextScope::ContextScope(CUcontext context) {
   CUcontext current = nullptr;
   driver().cuCtxGetCurrent(&current);

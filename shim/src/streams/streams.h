@@ -122,6 +122,10 @@ class RelaxedCapture {
   CUstreamCaptureMode mode_ = CU_STREAM_CAPTURE_MODE_RELAXED;
 };
 
+// Sets device memory in the current context and waits for it. The driver's own set only queues, on a stream that ours
+// do not wait for.
+CUresult set_now(CUdeviceptr at, unsigned char value, uint64_t bytes);
+
 // Makes a context current for a scope.
 class ContextScope {
  public:

@@ -5,8 +5,8 @@
 // The same seeds give the same lines on any correct implementation of CUDA, and then one line "did" with how often each
 // kind of step was done. A seed starts with at least --live-mib of live data, of all its threads together. It takes
 // over what the seed before left and replaces an eighth of it: filling and packing everything costs more than the
-// steps. Every --fresh seeds, counted from the first, all begins anew; so a seed is run again with those before it. A
-// driver call that fails is named with its seed and ends the process with status 1, at once or with --stop 0 at the
+// steps. Its hash is of what it used and released; every --fresh seeds, counted from the first, it is of everything, and
+// all begins anew; so a seed is run again with those before it. A driver call that fails is named with its seed and ends the process with status 1, at once or with --stop 0 at the
 // end.
 #include <cstdio>
 #include <cstdlib>
@@ -56,6 +56,7 @@ int main(int argc, char** argv) {
                                                            seed / number("--fresh") % 2 == 0, number("--stop") != 0));
       }
     }
+    const bool whole = (seed - number("--first") + 1) % number("--fresh") == 0 || seed == number("--last");
     std::vector<uint64_t> hashes(threads);
     std::vector<std::thread> workers;
     for (uint64_t t = 0; t < threads; ++t) {
@@ -64,7 +65,7 @@ int main(int argc, char** argv) {
         cu.cuCtxSetCurrent(context);
         program.begin("seed " + std::to_string(seed) + " thread " + std::to_string(t), seed * 16 + t);
         for (uint64_t step = number("--steps"); step != 0; --step) program.step();
-        hashes[t] = program.finish();
+        hashes[t] = program.finish(whole);
       });
     }
     for (std::thread& worker : workers) worker.join();

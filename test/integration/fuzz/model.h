@@ -23,6 +23,7 @@ struct Buffer {
   uint32_t words = 0;
   bool ordered = false;  // allocated in stream order
   bool live = false;
+  bool unread = true;         // used since its bytes were last compared
   int stream = 0;             // that used it last
   std::vector<Stored> table;  // not empty: a table of addresses
   bool host = false;          // table lives in pinned host memory
@@ -59,7 +60,8 @@ class Program {
   // allocates until at least `live_bytes` are live. `name` is written before every error.
   void begin(std::string name, uint64_t seed);
   void step();
-  uint64_t finish();  // hash over every byte of every live buffer
+  // Hash over every byte that was used since the last finish(), or of every live buffer, and of what was released.
+  uint64_t finish(bool whole);
   uint64_t failures() const { return failures_; }
   void add_counts(Counts* counts);  // since the last call
 
@@ -69,6 +71,7 @@ class Program {
   bool allocate(Buffer* buffer);
   void allocate_data();
   void release();
+  void compare(Buffer* buffer);
   void launch_plain();
   void store_address();
   void follow_address();

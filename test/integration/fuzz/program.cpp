@@ -76,6 +76,7 @@ int Program::pick(bool table) {
 
 void Program::use(int index, int stream) {
   Buffer& buffer = buffers_[index];
+  buffer.unread = true;
   if (buffer.stream == stream) return;
   CUevent event = nullptr;
   check(cu_.cuEventCreate(&event, CU_EVENT_DISABLE_TIMING), "cuEventCreate");
@@ -161,6 +162,7 @@ void Program::release() {
   const int index = pick();
   if (index < 0) return;
   Buffer& buffer = buffers_[index];
+  compare(&buffer);
   live_ -= uint64_t{buffer.words} * 4;
   buffer.live = false;
   forget(index);
@@ -175,14 +177,19 @@ void Program::release() {
   }
 }
 
-uint64_t Program::finish() {
+// Its bytes go into the hash. Waits for the stream that used it last.
+void Program::compare(Buffer* buffer) {
+  std::vector<uint32_t> host(buffer->words);
+  check(cu_.cuStreamSynchronize(streams_[buffer->stream]), "cuStreamSynchronize");
+  check(cu_.cuMemcpyDtoH_v2(host.data(), buffer->address, uint64_t{buffer->words} * 4), "cuMemcpyDtoH");
+  hash_ = fnv(hash_, host.data(), host.size() * 4);
+  buffer->unread = false;
+}
+
+uint64_t Program::finish(bool whole) {
   check(cu_.cuCtxSynchronize(), "cuCtxSynchronize");
   for (auto it = buffers_.rbegin(); it != buffers_.rend(); ++it) {  // the last ones first: they are still raw
-    const Buffer& buffer = *it;
-    if (!buffer.live || !buffer.table.empty()) continue;
-    std::vector<uint32_t> host(buffer.words);
-    check(cu_.cuMemcpyDtoH_v2(host.data(), buffer.address, uint64_t{buffer.words} * 4), "cuMemcpyDtoH");
-    hash_ = fnv(hash_, host.data(), host.size() * 4);
+    if (it->live && it->table.empty() && (whole || it->unread)) compare(&*it);
   }
   return hash_;
 }
