@@ -72,8 +72,7 @@ void add_operands(std::span<const CopySpec> specs, ReachSet* set) {
 
 }  // namespace
 
-void ReachCore::host_copy_begins(const CopySpec& spec, bool async, bool from_pinned, uint64_t cpu_limit,
-                                 Carried* out) {
+void ReachCore::host_copy_begins(const CopySpec& spec, bool async, bool from_pinned, uint64_t cpu_limit, Carried* out) {
   if (spec.total() < 8 || spec.dst == 0) return;
   const Place to = place_of(spec.dst, spec.dst_on_device);
   if (to == Place::kPinnedHost) return;  // read at each launch that reaches it

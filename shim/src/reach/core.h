@@ -10,8 +10,8 @@
 #include <span>
 #include <vector>
 
-#include "reach/edges.h"
 #include "base/function_ref.h"
+#include "reach/edges.h"
 #include "reach/functions.h"
 #include "reach/scanner.h"
 #include "reach/sequence.h"

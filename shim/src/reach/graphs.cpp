@@ -106,9 +106,9 @@ CUresult Graphs::launch(CUgraphExec exec, StreamSlot& slot, DriverCall call) {
   const auto wants = [&](Behaviour& graph, bool holders) {
     if (entry.reach == nullptr) return true;
     const bool learning = core_.functions.wants_scan(graph, holders);
-    return carried.scan || learning || std::any_of(entry.reach->functions.begin(), entry.reach->functions.end(), [&](auto* f) {
-             return f->stores() || (holders && f->copies());
-           });
+    return carried.scan || learning ||
+           std::any_of(entry.reach->functions.begin(), entry.reach->functions.end(),
+                       [&](auto* f) { return f->stores() || (holders && f->copies()); });
   };
   return core_.operate(
       [&](Walk& walk) {

@@ -126,8 +126,8 @@ class Engine final : public Residency {
   uint64_t exhausted_ = 0;        // counts rounds in which nothing could be won
   uint32_t fruitless_ = 0;        // rounds since the last win while a thread waits
   bool woken_ = false;
-  bool waits_for_streams_ = false;  // this round could have won more if a stream were further
-  bool host_full_ = false;  // the host arena refused; cleared when something leaves it
+  bool waits_for_streams_ = false;                // this round could have won more if a stream were further
+  bool host_full_ = false;                        // the host arena refused; cleared when something leaves it
   std::atomic<int> context_error_{CUDA_SUCCESS};  // of a wait of the mover's; the context is lost
   std::atomic<bool> stop_{false};
   std::thread mover_;

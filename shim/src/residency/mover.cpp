@@ -19,7 +19,7 @@ using namespace std::chrono_literals;
 namespace {
 constexpr uint32_t kPatience = 20000;     // rounds of at least 100 µs: 2 s
 constexpr uint32_t kStreamPatience = 60;  // times that, while a stream of the program's holds what could be won
-}
+}  // namespace
 
 void Engine::wake_mover() {
   woken_ = true;

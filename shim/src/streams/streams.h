@@ -68,7 +68,8 @@ class Streams {
   // Whether the ticket's work is done. Records an event behind it if none covers it yet. Never blocks.
   bool passed(const Ticket&);
   bool passed(const Fence&);
-  // Whether asking passed() again can tell; not so for a thread's own stream whose work was queued before fencing began.
+  // Whether asking passed() again can tell; not so for a thread's own stream whose work was queued before fencing
+  // began.
   bool covered(const Fence&);
   // Queues a wait for the ticket on `stream`. Falls back to a host wait for slots that cannot be recorded from here.
   CUresult wait(CUstream stream, const Ticket&);

@@ -1,5 +1,5 @@
-// lt_directed <scenario> <kernels>: small programs in which one missing wait changes the result, when the right operation
-// is slow, or one address that is not found ends the program. Prints the hash of what they computed.
+// lt_directed <scenario> <kernels>: small programs in which one missing wait changes the result, when the right
+// operation is slow, or one address that is not found ends the program. Prints the hash of what they computed.
 #include <cstdio>
 #include <cstring>
 #include <string>

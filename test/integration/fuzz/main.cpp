@@ -5,9 +5,9 @@
 // The same seeds give the same lines on any correct implementation of CUDA, and then one line "did" with how often each
 // kind of step was done. A seed starts with at least --live-mib of live data, of all its threads together. It takes
 // over what the seed before left and replaces an eighth of it: filling and packing everything costs more than the
-// steps. Its hash is of what it used and released; every --fresh seeds, counted from the first, it is of everything, and
-// all begins anew; so a seed is run again with those before it. A driver call that fails is named with its seed and ends the process with status 1, at once or with --stop 0 at the
-// end.
+// steps. Its hash is of what it used and released; every --fresh seeds, counted from the first, it is of everything,
+// and all begins anew; so a seed is run again with those before it. A driver call that fails is named with its seed and
+// ends the process with status 1, at once or with --stop 0 at the end.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>

@@ -1,7 +1,7 @@
 // The shim's kernels with a packer that is wrong: one bit of the first payload is flipped for one unit in eight, as by
 // a fault of the codec or of the memory the blob lies in. What verifies blobs has to find it.
-#include "../../../kernels/device/sample.cu"
 #include "../../../kernels/device/analyse.cu"
+#include "../../../kernels/device/sample.cu"
 #define lt_pack lt_pack_right
 #include "../../../kernels/device/pack.cu"
 #undef lt_pack
