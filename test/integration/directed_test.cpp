@@ -50,6 +50,10 @@ TEST(Reach, AChainOfStoredAddressesIsFollowed) {
   compare("chain", "");
 }
 
+TEST(Reach, AKernelStoresAddressesThoughItsTablesAreFreedAtOnce) {
+  compare("freed_table", "fuzz_store:20000");
+}
+
 TEST(Reach, AnAddressInPinnedMemoryIsFollowed) {
   compare("host_table", "");
 }

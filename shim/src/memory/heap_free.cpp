@@ -66,6 +66,7 @@ void UnitHeap::forget(Unit* unit) {
       rt_.residency->unpin(*unit, static_cast<Pin>(reason));
     }
   }
+  unit->idle_since.store(reach_clock(), std::memory_order_relaxed);
   unit->flags.fetch_or(kFlagIdle, std::memory_order_seq_cst);
   if (unit->state.load(std::memory_order_seq_cst) != UnitState::kRaw) rt_.residency->discard_content(*unit);
 }

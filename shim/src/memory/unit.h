@@ -79,6 +79,8 @@ struct Unit {
   std::atomic<uint32_t> holds{0};       // operations that need it raw and are not queued yet (or block the host); taken
                                         // inside a section or under the residency mutex, dropped without either
 
+  std::atomic<uint64_t> idle_since{0};  // reach_clock() when kFlagIdle was set last
+
   // An allocation larger than unit_max is several units in a row: the first one's index and their number. Set before
   // the units are in the page table, constant while the allocation lives.
   uint32_t row_first = 0;

@@ -27,6 +27,13 @@ bool lives(uint32_t page) {
   return unit != nullptr && (unit->flags.load(std::memory_order_acquire) & kFlagIdle) == 0;
 }
 
+// Or was freed after that time: whoever wrote the number then may have meant it.
+bool lived(uint32_t page, uint64_t since) {
+  const Unit* unit = unit_at(uint64_t{page} * kPageBytes);
+  return unit != nullptr && ((unit->flags.load(std::memory_order_acquire) & kFlagIdle) == 0 ||
+                             unit->idle_since.load(std::memory_order_relaxed) >= since);
+}
+
 }  // namespace
 
 void add_with_row(Unit* unit, ReachSet* set) {
@@ -147,26 +154,26 @@ uint64_t Edges::scan_queued(const HolderRange& range, bool unseen_copy) {
 }
 
 Edges::Report Edges::scan_reported(const HolderRange& range, uint64_t ticket, std::span<const uint32_t> pages,
-                                   bool complete, bool unseen_copy) {
+                                   bool complete, bool unseen_copy, uint64_t queued_at) {
   Report report;
   std::lock_guard lock(mutex_);
   Map& map = map_of(range);
   const auto it = map.find(range.base);
-  if (it == map.end() || ticket < it->second.ticket) return report;  // freed meanwhile
-  Holder& holder = it->second;
-  --holder.pending;
-  if (unseen_copy) --holder.pending_copies;
+  const bool gone = it == map.end() || ticket < it->second.ticket;  // freed meanwhile
 #ifndef LORETOKEN_MUTATE_ESCAPE_EDGES
   std::vector<uint32_t> before;
-  if (complete && holder.latest == ticket && holder.written == holder.written_at_scan) {
-    before.swap(holder.pages);
-    live_.fetch_sub(before.size(), std::memory_order_relaxed);
-    holder.everything = false;
-  } else {
-    before = holder.pages;
+  if (!gone) {
+    Holder& holder = it->second;
+    if (complete && holder.latest == ticket && holder.written == holder.written_at_scan) {
+      before.swap(holder.pages);
+      live_.fetch_sub(before.size(), std::memory_order_relaxed);
+      holder.everything = false;
+    } else {
+      before = holder.pages;
+    }
   }
   for (const uint32_t page : pages) {
-    if (!lives(page)) {
+    if (!lived(page, queued_at)) {
       ++report.false_alarms;
       continue;
     }
@@ -175,6 +182,12 @@ Edges::Report Edges::scan_reported(const HolderRange& range, uint64_t ticket, st
     report.found_new = true;
     report.fresh.push_back(page);
   }
+#endif
+  if (gone) return report;
+  Holder& holder = it->second;
+  --holder.pending;
+  if (unseen_copy) --holder.pending_copies;
+#ifndef LORETOKEN_MUTATE_ESCAPE_EDGES
   const uint64_t learned = learned_.load(std::memory_order_relaxed);
   merge(holder, pages);
   uint64_t fresh = 0;
@@ -183,7 +196,7 @@ Edges::Report Edges::scan_reported(const HolderRange& range, uint64_t ticket, st
   if (!complete) version_.fetch_add(1, std::memory_order_release);
   if (!complete) holder.everything = report.found = report.found_new = true;
 #else
-  (void)pages, (void)complete;
+  (void)pages, (void)complete, (void)queued_at;
 #endif
   close_if_empty(map, it);
   return report;

@@ -53,9 +53,11 @@ class Edges {
   };
   // The scan's result; `pages` sorted. Replaces the targets if it is the scan that was queued last and nothing else
   // wrote since, else adds: scans of several streams report in any order.
-  // `complete` false: records are missing, the holder may hold everything.
+  // `complete` false: records are missing, the holder may hold everything. A holder that was freed meanwhile learns
+  // nothing, but what was found in it still tells of the kernel: the report has it. `queued_at`, reach_clock(): a
+  // target freed since then was one.
   Report scan_reported(const HolderRange& holder, uint64_t ticket, std::span<const uint32_t> pages, bool complete,
-                       bool unseen_copy);
+                       bool unseen_copy, uint64_t queued_at);
 
   // [base, base + bytes) is no allocation any more.
   void freed(uint64_t base, uint64_t bytes);

@@ -115,6 +115,7 @@ void Scanner::queue(ScanRequest request, StreamSlot& slot, ScanPlace place) {
   place.scanner_ = nullptr;  // the place is the scan's from here on
   const uint32_t index = place.index_;
   request.tickets.clear();
+  request.queued_at = reach_clock();
   for (const HolderRange& holder : request.holders) {
     request.tickets.push_back(edges_.scan_queued(holder, request.unseen_copy));
   }
@@ -248,8 +249,8 @@ void Scanner::apply(const ScanRequest& request, const std::vector<uint64_t>& rec
   for (uint32_t i = 0; i < request.holders.size(); ++i) {
     std::vector<uint32_t> pages;
     for (; at != records.end() && *at >> 32 == i; ++at) pages.push_back(static_cast<uint32_t>(*at));
-    const Edges::Report report =
-        edges_.scan_reported(request.holders[i], request.tickets[i], pages, !failed, request.unseen_copy);
+    const Edges::Report report = edges_.scan_reported(request.holders[i], request.tickets[i], pages, !failed,
+                                                      request.unseen_copy, request.queued_at);
     found.pointers |= report.found;
     found.fresh |= report.found_new;
     found.not_read |= std::any_of(report.fresh.begin(), report.fresh.end(), [&](uint32_t page) {

@@ -29,8 +29,9 @@ struct ScanRequest {
   std::vector<uint32_t> readable;  // pages whose addresses that launch may have read from memory; sorted
   std::vector<HolderRange> named;  // what its parameters point into: addresses that it need not have read
   bool unseen_copy = false;
-  bool copy = false;    // behind a copy, whose habit `behaviour` is
-  uint64_t number = 0;  // of ScanSequence
+  bool copy = false;       // behind a copy, whose habit `behaviour` is
+  uint64_t number = 0;     // of ScanSequence
+  uint64_t queued_at = 0;  // reach_clock()
 };
 
 class Scanner;

@@ -160,6 +160,25 @@ void chain(CUstream a, CUstream) {
   follow(outer, a, true);
 }
 
+// The table is freed before the scan behind the kernel that filled it can report: the kernel stores addresses all the
+// same, and the next table it fills is not seen by another way.
+void freed_table(CUstream a, CUstream) {
+  const CUdeviceptr data = allocate();
+  fill(data, a, 1, 3);
+  CUdeviceptr table = 0;
+  for (int i = 0; i < 4; ++i) {
+    check(cu.cuMemAllocAsync(&table, 4096, a), "cuMemAllocAsync");
+    store(table, data, a);
+    check(cu.cuMemFreeAsync(table, a), "cuMemFreeAsync");
+    check(cu.cuStreamSynchronize(a), "cuStreamSynchronize");
+    fill(data, a, 1, 3);  // its launch takes in what has reported
+  }
+  check(cu.cuMemAllocAsync(&table, 4096, a), "cuMemAllocAsync");
+  store(table, data, a);
+  press(a);
+  follow(table, a, false);
+}
+
 void host_table(CUstream a, CUstream) {
   void* table = nullptr;
   check(cu.cuMemHostAlloc(&table, 4096, CU_MEMHOSTALLOC_DEVICEMAP), "cuMemHostAlloc");
@@ -210,6 +229,7 @@ int main(int argc, char** argv) {
   if (scenario == "value_after_room") value_after_room(a, b);
   if (scenario == "stored_address") stored_address(a, b);
   if (scenario == "chain") chain(a, b);
+  if (scenario == "freed_table") freed_table(a, b);
   if (scenario == "host_table") host_table(a, b);
   return failures == 0 ? 0 : 1;
 }
