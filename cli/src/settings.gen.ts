@@ -79,7 +79,7 @@ export const settings: readonly Setting[] = [
     name: "LORETOKEN_SAMPLE_EVERY",
     type: "number 1…1000000",
     fallback: "256",
-    meaning: "launches of a known kernel between two pointer scans behind it; rounded up to a power of two",
+    meaning: "launches of a known kernel between two pointer scans behind it; a power of two, doubled (up to 64 times) by each that finds none",
   },
   {
     name: "LORETOKEN_TELEMETRY",

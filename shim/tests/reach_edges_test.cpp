@@ -73,8 +73,8 @@ TEST_F(EdgesTest, APageThatOthersShareHoldsForAllOfIt) {
   Unit* shared = make(2, 1, UnitKind::kShared);
   Unit* target = make(1);
   const HolderRange page{shared->base + kPageBytes, kPageBytes, true};
-  const uint64_t ticket = edges_.scan_queued(page, false);
-  edges_.scan_reported(page, ticket, pages({target}), true, false, 0);
+  const uint64_t ticket = edges_.scan_queued(page, ScanOf::kWrites);
+  edges_.scan_reported(page, ticket, pages({target}), true, ScanOf::kWrites, 0);
   EXPECT_EQ(closed(shared->base + kPageBytes + 70000).size(), 1U);
   EXPECT_EQ(closed(shared->base + 100).size(), 0U);
 }
@@ -82,17 +82,17 @@ TEST_F(EdgesTest, APageThatOthersShareHoldsForAllOfIt) {
 TEST_F(EdgesTest, ARescanThatNoLongerFindsAnEdgeEndsIt) {
   Unit* holder = make(1);
   Unit* target = make(1);
-  uint64_t ticket = edges_.scan_queued(whole(holder), false);
+  uint64_t ticket = edges_.scan_queued(whole(holder), ScanOf::kWrites);
   EXPECT_NE(holder->flags & kFlagScanPending, 0);
-  Edges::Report report = edges_.scan_reported(whole(holder), ticket, pages({target}), true, false, 0);
+  Edges::Report report = edges_.scan_reported(whole(holder), ticket, pages({target}), true, ScanOf::kWrites, 0);
   EXPECT_TRUE(report.found && report.found_new);
   EXPECT_EQ(holder->flags & kFlagScanPending, 0);
-  ticket = edges_.scan_queued(whole(holder), false);
-  report = edges_.scan_reported(whole(holder), ticket, pages({target}), true, false, 0);
+  ticket = edges_.scan_queued(whole(holder), ScanOf::kWrites);
+  report = edges_.scan_reported(whole(holder), ticket, pages({target}), true, ScanOf::kWrites, 0);
   EXPECT_TRUE(report.found);
   EXPECT_FALSE(report.found_new);
-  ticket = edges_.scan_queued(whole(holder), false);
-  edges_.scan_reported(whole(holder), ticket, {}, true, false, 0);
+  ticket = edges_.scan_queued(whole(holder), ScanOf::kWrites);
+  edges_.scan_reported(whole(holder), ticket, {}, true, ScanOf::kWrites, 0);
   EXPECT_EQ(closed(holder->base).size(), 0U);
   EXPECT_EQ(holder->flags & kFlagHoldsEdges, 0);
   EXPECT_EQ(edges_.live(), 0U);
@@ -101,29 +101,29 @@ TEST_F(EdgesTest, ARescanThatNoLongerFindsAnEdgeEndsIt) {
 TEST_F(EdgesTest, AScanDoesNotEraseWhatWasCopiedBehindIt) {
   Unit* holder = make(1);
   Unit* target = make(1);
-  const uint64_t ticket = edges_.scan_queued(whole(holder), false);
+  const uint64_t ticket = edges_.scan_queued(whole(holder), ScanOf::kWrites);
   edges_.add(whole(holder), pages({target}), false);
-  edges_.scan_reported(whole(holder), ticket, {}, true, false, 0);
+  edges_.scan_reported(whole(holder), ticket, {}, true, ScanOf::kWrites, 0);
   EXPECT_TRUE(closed(holder->base).contains(target));
 }
 
 TEST_F(EdgesTest, AnIncompleteScanMeansEverythingUntilACompleteOne) {
   Unit* holder = make(1);
-  uint64_t ticket = edges_.scan_queued(whole(holder), false);
-  edges_.scan_reported(whole(holder), ticket, {}, false, false, 0);
+  uint64_t ticket = edges_.scan_queued(whole(holder), ScanOf::kWrites);
+  edges_.scan_reported(whole(holder), ticket, {}, false, ScanOf::kWrites, 0);
   EXPECT_TRUE(closed(holder->base).everything);
-  ticket = edges_.scan_queued(whole(holder), false);
-  edges_.scan_reported(whole(holder), ticket, {}, true, false, 0);
+  ticket = edges_.scan_queued(whole(holder), ScanOf::kWrites);
+  edges_.scan_reported(whole(holder), ticket, {}, true, ScanOf::kWrites, 0);
   EXPECT_FALSE(closed(holder->base).everything);
 }
 
 TEST_F(EdgesTest, AnUnseenCopyIsKnownAsPending) {
   Unit* holder = make(1);
-  const uint64_t ticket = edges_.scan_queued(whole(holder), true);
+  const uint64_t ticket = edges_.scan_queued(whole(holder), ScanOf::kUnseenCopy);
   Closure closure;
   closed(holder->base, &closure);
   EXPECT_TRUE(closure.copy_pending);
-  edges_.scan_reported(whole(holder), ticket, {}, true, true, 0);
+  edges_.scan_reported(whole(holder), ticket, {}, true, ScanOf::kUnseenCopy, 0);
   Closure after;
   closed(holder->base, &after);
   EXPECT_FALSE(after.copy_pending);
@@ -133,33 +133,34 @@ TEST_F(EdgesTest, FreeingAHolderEndsItsEdgesAndItsScans) {
   Unit* holder = make(1);
   Unit* target = make(1);
   edges_.add(whole(holder), pages({target}), false);
-  const uint64_t ticket = edges_.scan_queued(whole(holder), false);
+  const uint64_t ticket = edges_.scan_queued(whole(holder), ScanOf::kWrites);
   edges_.freed(holder->base, holder->bytes);
   EXPECT_EQ(holder->flags, 0);
   // The address serves a new allocation; the old scan's report is not about it.
-  const uint64_t fresh = edges_.scan_queued(whole(holder), false);
-  edges_.scan_reported(whole(holder), ticket, pages({target}), true, false, 0);
+  const uint64_t fresh = edges_.scan_queued(whole(holder), ScanOf::kWrites);
+  edges_.scan_reported(whole(holder), ticket, pages({target}), true, ScanOf::kWrites, 0);
   EXPECT_EQ(closed(holder->base).size(), 0U);
   EXPECT_NE(holder->flags & kFlagScanPending, 0);
-  edges_.scan_reported(whole(holder), fresh, {}, true, false, 0);
+  edges_.scan_reported(whole(holder), fresh, {}, true, ScanOf::kWrites, 0);
   EXPECT_EQ(holder->flags, 0);
 }
 
 TEST_F(EdgesTest, AScanOfAFreedHolderStillTellsWhatItFound) {
   Unit* holder = make(1);
   Unit* target = make(1);
-  const uint64_t ticket = edges_.scan_queued(whole(holder), false);
+  const uint64_t ticket = edges_.scan_queued(whole(holder), ScanOf::kWrites);
   const uint64_t queued = reach_clock();
   edges_.freed(holder->base, holder->bytes);
-  Edges::Report report = edges_.scan_reported(whole(holder), ticket, pages({target}), true, false, queued);
+  Edges::Report report = edges_.scan_reported(whole(holder), ticket, pages({target}), true, ScanOf::kWrites, queued);
   EXPECT_TRUE(report.found);
   EXPECT_EQ(report.fresh.size(), 1U);
   EXPECT_EQ(edges_.live(), 0U);
   // The target is freed as well, after the scan was queued; before it, the number meant nothing.
   target->idle_since = reach_clock();
   target->flags |= kFlagIdle;
-  EXPECT_TRUE(edges_.scan_reported(whole(holder), ticket, pages({target}), true, false, queued).found);
-  EXPECT_FALSE(edges_.scan_reported(whole(holder), ticket, pages({target}), true, false, reach_clock()).found);
+  EXPECT_TRUE(edges_.scan_reported(whole(holder), ticket, pages({target}), true, ScanOf::kWrites, queued).found);
+  EXPECT_FALSE(
+      edges_.scan_reported(whole(holder), ticket, pages({target}), true, ScanOf::kWrites, reach_clock()).found);
 }
 
 TEST_F(EdgesTest, WhoLivesOnATargetPageIsLookedUpWhenUsed) {
@@ -180,9 +181,9 @@ TEST_F(EdgesTest, WhoLivesOnATargetPageIsLookedUpWhenUsed) {
 
 TEST_F(EdgesTest, NumbersThatLookLikeAddressesAreNoEdges) {
   Unit* holder = make(1);
-  const uint64_t ticket = edges_.scan_queued(whole(holder), false);
+  const uint64_t ticket = edges_.scan_queued(whole(holder), ScanOf::kWrites);
   const std::vector<uint32_t> nowhere = {page_of(kBase + (uint64_t{1} << 35))};
-  const Edges::Report report = edges_.scan_reported(whole(holder), ticket, nowhere, true, false, 0);
+  const Edges::Report report = edges_.scan_reported(whole(holder), ticket, nowhere, true, ScanOf::kWrites, 0);
   EXPECT_EQ(report.false_alarms, 1U);
   EXPECT_FALSE(report.found);
   EXPECT_EQ(edges_.live(), 0U);

@@ -103,7 +103,10 @@ void ReachCore::device_copy_begins(const CopySpec& spec, Carried* out) {
   if (ours && !flagged(spec.src, bytes, kFlagHoldsEdges | kFlagScanPending)) return;
   Behaviour* habit = nullptr;
   const Place to = place_of(spec.dst, spec.dst_on_device, &habit);
-  if (habit != nullptr) FunctionTable::suspect(*habit);  // copied back some day, maybe before the CPU could see them
+  // Addresses that are copied back some day, maybe before the CPU could see them.
+  if (habit != nullptr && (flagged(spec.src, bytes, kFlagHoldsEdges) || edges.pending_writes(spec.src, bytes))) {
+    FunctionTable::suspect(*habit);
+  }
   if (to == Place::kHost || to == Place::kPinnedHost) return;
   if (to == Place::kForeignDevice) {
     while (edges.pending(spec.src, bytes)) {
@@ -156,7 +159,9 @@ CUresult ReachCore::copy(std::span<const CopySpec> specs, StreamSlot& slot, bool
   if (streams().capturing(slot)) return mapped(specs, call);
   counters(slot.device).copies.fetch_add(1, std::memory_order_relaxed);
   std::vector<HolderRange> behind;
+  std::vector<HolderRange> parts;
   bool unseen = false;
+  bool seen = true;  // by the CPU, out of buffers whose habits are known
   Behaviour* habit = nullptr;
   // The driver may wait for the GPU in an asynchronous copy too, when pageable memory is one of its sides.
   Blocking blocking = async ? Blocking::kNo : Blocking::kYes;
@@ -172,7 +177,11 @@ CUresult ReachCore::copy(std::span<const CopySpec> specs, StreamSlot& slot, bool
       continue;
     }
     const HolderRange holder = holder_of(spec.dst);
-    if (holder.bytes != 0) behind.push_back(holder);
+    if (holder.bytes != 0) {
+      behind.push_back(holder);
+      parts.push_back({spec.dst, spec.dst_extent()});
+    }
+    seen &= carried.habit != nullptr;
     habit = specs.size() == 1 ? carried.habit : nullptr;
   }
   if (behind.empty()) return touch(specs, slot, blocking, call);
@@ -194,9 +203,9 @@ CUresult ReachCore::copy(std::span<const CopySpec> specs, StreamSlot& slot, bool
           return result;
         }
         request.holders = std::move(behind);
-        request.unseen_copy = unseen;
+        request.of = unseen ? ScanOf::kUnseenCopy : seen ? ScanOf::kSeenCopy : ScanOf::kWrites;
         request.behaviour = habit;
-        request.copy = true;
+        if (request.of == ScanOf::kSeenCopy) request.parts = std::move(parts);
         scan_behind(std::move(request), *reached, slot, &place);
         return result;
       },

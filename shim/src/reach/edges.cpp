@@ -142,11 +142,12 @@ void Edges::add(const HolderRange& range, std::span<const uint32_t> pages, bool 
 #endif
 }
 
-uint64_t Edges::scan_queued(const HolderRange& range, bool unseen_copy) {
+uint64_t Edges::scan_queued(const HolderRange& range, ScanOf of) {
   std::lock_guard lock(mutex_);
   Holder& holder = open(range);
   ++holder.pending;
-  if (unseen_copy) ++holder.pending_copies;
+  if (of == ScanOf::kUnseenCopy) ++holder.pending_copies;
+  if (of == ScanOf::kSeenCopy) ++holder.pending_seen;
   holder.written_at_scan = holder.written;
   holder.latest = next_ticket_++;
   set_flags(range.base, holder.end, kFlagScanPending);
@@ -154,7 +155,7 @@ uint64_t Edges::scan_queued(const HolderRange& range, bool unseen_copy) {
 }
 
 Edges::Report Edges::scan_reported(const HolderRange& range, uint64_t ticket, std::span<const uint32_t> pages,
-                                   bool complete, bool unseen_copy, uint64_t queued_at) {
+                                   bool complete, ScanOf of, uint64_t queued_at) {
   Report report;
   std::lock_guard lock(mutex_);
   Map& map = map_of(range);
@@ -164,7 +165,7 @@ Edges::Report Edges::scan_reported(const HolderRange& range, uint64_t ticket, st
   std::vector<uint32_t> before;
   if (!gone) {
     Holder& holder = it->second;
-    if (complete && holder.latest == ticket && holder.written == holder.written_at_scan) {
+    if (complete && of != ScanOf::kSeenCopy && holder.latest == ticket && holder.written == holder.written_at_scan) {
       before.swap(holder.pages);
       live_.fetch_sub(before.size(), std::memory_order_relaxed);
       holder.everything = false;
@@ -186,7 +187,8 @@ Edges::Report Edges::scan_reported(const HolderRange& range, uint64_t ticket, st
   if (gone) return report;
   Holder& holder = it->second;
   --holder.pending;
-  if (unseen_copy) --holder.pending_copies;
+  if (of == ScanOf::kUnseenCopy) --holder.pending_copies;
+  if (of == ScanOf::kSeenCopy) --holder.pending_seen;
 #ifndef LORETOKEN_MUTATE_ESCAPE_EDGES
   const uint64_t learned = learned_.load(std::memory_order_relaxed);
   merge(holder, pages);
@@ -243,6 +245,14 @@ bool Edges::copy_pending(uint64_t address, uint64_t bytes) {
   std::lock_guard lock(mutex_);
   bool pending = false;
   for_holders(address, address + bytes, [&](uint64_t, const Holder& holder) { pending |= holder.pending_copies != 0; });
+  return pending;
+}
+
+bool Edges::pending_writes(uint64_t address, uint64_t bytes) {
+  std::lock_guard lock(mutex_);
+  bool pending = false;
+  for_holders(address, address + bytes,
+              [&](uint64_t, const Holder& holder) { pending |= holder.pending != holder.pending_seen; });
   return pending;
 }
 

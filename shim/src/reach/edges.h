@@ -37,14 +37,20 @@ struct Closure {
   std::vector<uint64_t>* reached = nullptr;  // wanted: one address on each page that was reached through a holder
 };
 
+// What a scan lies behind.
+enum class ScanOf : uint8_t {
+  kWrites,      // a kernel: it looks at the whole holder
+  kUnseenCopy,  // a copy whose bytes no CPU has looked at; launches that reach the holder wait for it
+  kSeenCopy,    // a copy whose bytes could change afterwards; looks at what was copied and ends no edge
+};
+
 class Edges {
  public:
   // Targets found by the CPU: added to what the holder holds, or instead of it when its whole content was replaced.
   void add(const HolderRange& holder, std::span<const uint32_t> pages, bool replace);
 
-  // A scan of the whole holder is queued; the ticket goes back with the report. `unseen_copy`: it reads what a host
-  // copy brings that no CPU has looked at.
-  uint64_t scan_queued(const HolderRange& holder, bool unseen_copy);
+  // A scan of the holder is queued; the ticket goes back with the report.
+  uint64_t scan_queued(const HolderRange& holder, ScanOf of);
   struct Report {
     bool found = false;           // at least one live target
     bool found_new = false;       // one that was not known
@@ -57,7 +63,7 @@ class Edges {
   // nothing, but what was found in it still tells of the kernel: the report has it. `queued_at`, reach_clock(): a
   // target freed since then was one.
   Report scan_reported(const HolderRange& holder, uint64_t ticket, std::span<const uint32_t> pages, bool complete,
-                       bool unseen_copy, uint64_t queued_at);
+                       ScanOf of, uint64_t queued_at);
 
   // [base, base + bytes) is no allocation any more.
   void freed(uint64_t base, uint64_t bytes);
@@ -66,7 +72,8 @@ class Edges {
   // Targets of all holders that intersect the range. `*complete` false: one holds everything.
   std::vector<uint32_t> targets(uint64_t address, uint64_t bytes, bool* complete);
   bool copy_pending(uint64_t address, uint64_t bytes);
-  bool pending(uint64_t address, uint64_t bytes);  // any scan over holders that intersect the range
+  bool pending(uint64_t address, uint64_t bytes);         // any scan over holders that intersect the range
+  bool pending_writes(uint64_t address, uint64_t bytes);  // one that is not kSeenCopy
 
   // Adds to the set what is held, transitively, where these addresses point.
   void close(std::span<const uint64_t> addresses, ReachSet* set, Closure* result);
@@ -85,6 +92,7 @@ class Edges {
     bool everything = false;
     uint32_t pending = 0;         // scans queued
     uint32_t pending_copies = 0;  // of these, scans of unseen copies
+    uint32_t pending_seen = 0;    // and of those that the CPU had looked at
     uint32_t written = 0;         // host copies and inheritances since it is known
     uint32_t written_at_scan = 0;
     uint64_t visited = 0;

@@ -156,7 +156,7 @@ bool FunctionTable::wants_scan(Behaviour& behaviour, bool reaches_pointers) cons
   }
   // New until its first scans have reported, however many launches were queued meanwhile.
   if (launch < kFirstLaunches || behaviour.type.load(std::memory_order_relaxed) != FunctionClass::kPlain) return true;
-  return (launch & sample_mask_) == 0;
+  return (launch & sample_mask(behaviour)) == 0;
 }
 
 void FunctionTable::forget_all(Behaviour& behaviour) {

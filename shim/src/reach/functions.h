@@ -6,6 +6,7 @@
 
 #include <cuda.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -63,7 +64,7 @@ struct FunctionQueries {
 
 class FunctionTable {
  public:
-  // `sample_every` is rounded up to a power of two.
+  // `sample_every`: launches of a known kernel from its first scans to the next; rounded up to a power of two.
   explicit FunctionTable(FunctionQueries queries, uint64_t sample_every);
   ~FunctionTable();
 
@@ -84,7 +85,7 @@ class FunctionTable {
   // The same for a launch that reached no holder, in two steps: whether none belongs behind it, and the count.
   bool passes_unscanned(const Behaviour& behaviour) const {
     return behaviour.type.load(std::memory_order_relaxed) == FunctionClass::kPlain &&
-           (behaviour.launches.load(std::memory_order_relaxed) & sample_mask_) != 0;
+           (behaviour.launches.load(std::memory_order_relaxed) & sample_mask(behaviour)) != 0;
   }
   static void count_unscanned(Behaviour& behaviour) { behaviour.launches.fetch_add(1, std::memory_order_relaxed); }
   // What a scan behind a launch found: a pointer, one that was not known there, one that it cannot have read from the
@@ -104,12 +105,19 @@ class FunctionTable {
   static constexpr uint32_t kFirstLaunches = 2;
   static constexpr uint32_t kFirstHolderLaunches = 4;
   static constexpr uint32_t kForgiveAfter = 32;
+  static constexpr uint32_t kMostDoublings = 6;
 
   struct Table {
     explicit Table(uint32_t slots) : mask(slots - 1), entries(slots) {}
     uint32_t mask;
     std::vector<std::atomic<FunctionInfo*>> entries;
   };
+  // Each sample that found no pointer doubles the distance to the next, up to 64 times the setting.
+  uint64_t sample_mask(const Behaviour& behaviour) const {
+    const uint32_t clean = behaviour.clean_streak.load(std::memory_order_relaxed);
+    const uint32_t doublings = std::min(clean - std::min(clean, kFirstLaunches), kMostDoublings);
+    return ((sample_mask_ + 1) << doublings) - 1;
+  }
   static FunctionInfo* probe(const Table& table, CUfunction handle);
   static void place(Table& table, FunctionInfo* info);
   std::unique_ptr<FunctionInfo> describe(CUfunction handle) const;

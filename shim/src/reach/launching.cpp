@@ -180,7 +180,9 @@ ScanPlace ReachCore::reserve(const StreamSlot& slot) const {
 
 // What is raw and marked for the stream may be scanned behind it; the rest of the plan has gone meanwhile.
 void ReachCore::scan_behind(ScanRequest request, const ReachSet& set, StreamSlot& slot, ScanPlace* place) {
-  std::erase_if(request.holders, [&](const HolderRange& range) { return !contains_all(set, range); });
+  if (std::erase_if(request.holders, [&](const HolderRange& range) { return !contains_all(set, range); }) != 0) {
+    request.parts.clear();
+  }
   Scanner* scanner = place->scanner();
   if (scanner == nullptr || request.holders.empty()) {
     sequence.done(request.number);

@@ -117,7 +117,7 @@ void Scanner::queue(ScanRequest request, StreamSlot& slot, ScanPlace place) {
   request.tickets.clear();
   request.queued_at = reach_clock();
   for (const HolderRange& holder : request.holders) {
-    request.tickets.push_back(edges_.scan_queued(holder, request.unseen_copy));
+    request.tickets.push_back(edges_.scan_queued(holder, request.of));
   }
   if (index == kSlots) {
     apply(request, {}, true);
@@ -169,8 +169,8 @@ CUresult Scanner::launch(uint32_t index, StreamSlot& slot) {
     if (result != CUDA_SUCCESS) return result;
   }
   std::vector<ScanRange> ranges;
-  for (const HolderRange& holder : mine.request.holders) {
-    ranges.push_back(to_range(holder, static_cast<uint32_t>(ranges.size())));
+  for (const HolderRange& part : mine.request.parts.empty() ? mine.request.holders : mine.request.parts) {
+    ranges.push_back(to_range(part, static_cast<uint32_t>(ranges.size())));
   }
   const uint64_t base = window().base.load(std::memory_order_relaxed);
   const ScanWindow here = {base, base + window().bytes.load(std::memory_order_acquire) - 1};
@@ -249,8 +249,8 @@ void Scanner::apply(const ScanRequest& request, const std::vector<uint64_t>& rec
   for (uint32_t i = 0; i < request.holders.size(); ++i) {
     std::vector<uint32_t> pages;
     for (; at != records.end() && *at >> 32 == i; ++at) pages.push_back(static_cast<uint32_t>(*at));
-    const Edges::Report report = edges_.scan_reported(request.holders[i], request.tickets[i], pages, !failed,
-                                                      request.unseen_copy, request.queued_at);
+    const Edges::Report report =
+        edges_.scan_reported(request.holders[i], request.tickets[i], pages, !failed, request.of, request.queued_at);
     found.pointers |= report.found;
     found.fresh |= report.found_new;
     found.not_read |= std::any_of(report.fresh.begin(), report.fresh.end(), [&](uint32_t page) {
@@ -271,10 +271,10 @@ void Scanner::apply(const ScanRequest& request, const std::vector<uint64_t>& rec
     request.behaviour->scans_queued.fetch_sub(1, std::memory_order_relaxed);
   } else if (request.behaviour != nullptr) {
     const FunctionClass before = request.behaviour->type.load(std::memory_order_relaxed);
-    if (FunctionTable::scanned(*request.behaviour, found) && !request.copy) {
+    if (FunctionTable::scanned(*request.behaviour, found) && request.of == ScanOf::kWrites) {
       count.kernels_classed.fetch_add(1, std::memory_order_relaxed);
     }
-    if (!request.copy && before != FunctionClass::kStorer &&
+    if (request.of == ScanOf::kWrites && before != FunctionClass::kStorer &&
         request.behaviour->type.load(std::memory_order_relaxed) == FunctionClass::kStorer) {
       count.pointer_kernels.fetch_add(1, std::memory_order_relaxed);
     }

@@ -28,8 +28,9 @@ struct ScanRequest {
   Behaviour* behaviour = nullptr;  // of the launch it lies behind, or nullptr
   std::vector<uint32_t> readable;  // pages whose addresses that launch may have read from memory; sorted
   std::vector<HolderRange> named;  // what its parameters point into: addresses that it need not have read
-  bool unseen_copy = false;
-  bool copy = false;       // behind a copy, whose habit `behaviour` is
+  ScanOf of = ScanOf::kWrites;
+  // Parts to look at instead of whole holders, one each, or empty.
+  std::vector<HolderRange> parts;
   uint64_t number = 0;     // of ScanSequence
   uint64_t queued_at = 0;  // reach_clock()
 };
