@@ -130,17 +130,22 @@ TEST_F(Functions, ManyFunctionsFromManyThreads) {
   EXPECT_EQ(wrong, 0);
 }
 
-TEST_F(Functions, FirstLaunchesThenSamples) {
+TEST_F(Functions, FirstLaunchesThenSamplesThatGrowRarer) {
   g_functions[0x10] = {8};
   Behaviour& info = table_.find(handle(0x10)).behaviour(7);
   std::vector<int> scanned;
-  for (int launch = 0; launch < 20; ++launch) {
+  for (int launch = 0; launch < 1600; ++launch) {
     if (!table_.wants_scan(info, false)) continue;
     scanned.push_back(launch);
     FunctionTable::scanned(info, {});
   }
-  EXPECT_EQ(scanned, (std::vector<int>{0, 1, 8, 16}));
+  EXPECT_EQ(scanned, (std::vector<int>{0, 1, 8, 16, 32, 64, 128, 256, 512, 1024, 1536}));
   EXPECT_EQ(info.type, FunctionClass::kPlain);
+  // One that finds a pointer begins anew.
+  FunctionTable::scanned(info, {.pointers = true});
+  info.launches = 8;
+  EXPECT_TRUE(table_.wants_scan(info, false));
+  EXPECT_FALSE(table_.wants_scan(info, false));
 }
 
 TEST_F(Functions, NewUntilItsFirstScansHaveReported) {
