@@ -44,8 +44,7 @@ std::string built(const std::string& path) {
 Environment simulator(const std::string& memory) {
   return {{"LD_LIBRARY_PATH", built("lib/sim")},
           {"LORETOKEN_SIM_DEVICES", memory},
-          {"LORETOKEN_SIM_STATE", std::getenv("LORETOKEN_SIM_STATE")},
-          {"ASAN_OPTIONS", "detect_leaks=0"}};  // its tracer dies of the simulator's switched stacks
+          {"LORETOKEN_SIM_STATE", std::getenv("LORETOKEN_SIM_STATE")}};
 }
 
 Environment under_shim(const std::string& memory, const std::string& limit, const std::string& virtual_size) {
