@@ -28,7 +28,7 @@ bool lives(uint32_t page) {
 }
 
 // Or was freed after that time: whoever wrote the number then may have meant it.
-bool lived(uint32_t page, uint64_t since) {
+[[maybe_unused]] bool lived(uint32_t page, uint64_t since) {
   const Unit* unit = unit_at(uint64_t{page} * kPageBytes);
   return unit != nullptr && ((unit->flags.load(std::memory_order_acquire) & kFlagIdle) == 0 ||
                              unit->idle_since.load(std::memory_order_relaxed) >= since);
