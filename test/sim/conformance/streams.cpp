@@ -86,7 +86,7 @@ void section_streams() {
   unjoined_order("per thread against legacy", CU_STREAM_PER_THREAD, nullptr);
 
   const CUdeviceptr word = allocate(256);
-  CU(cuMemsetD8)(word, 0, 256);
+  CU(cuMemsetD8Async)(word, 0, 256, b);  // a plain set is queued on a stream that b does not wait for
   result("write value", CU(cuStreamWriteValue32)(b, word, 5, 0));
   result("wait value", CU(cuStreamWaitValue32)(b, word, 5, CU_STREAM_WAIT_VALUE_EQ));
   result("wait value unaligned", CU(cuStreamWaitValue32)(b, word + 2, 5, CU_STREAM_WAIT_VALUE_EQ));
