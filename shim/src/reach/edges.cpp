@@ -22,13 +22,8 @@ void for_units(uint64_t lo, uint64_t hi, Visit&& visit) {
 }
 
 // Pages where nothing lives: a number that looked like an address, or an address of what is freed.
-bool lives(uint32_t page) {
-  const Unit* unit = unit_at(uint64_t{page} * kPageBytes);
-  return unit != nullptr && (unit->flags.load(std::memory_order_acquire) & kFlagIdle) == 0;
-}
-
-// Or was freed after that time: whoever wrote the number then may have meant it.
-[[maybe_unused]] bool lived(uint32_t page, uint64_t since) {
+// `since`, reach_clock(): what was freed after that time counts, for whoever wrote the number then may have meant it.
+bool lives(uint32_t page, uint64_t since = ~uint64_t{0}) {
   const Unit* unit = unit_at(uint64_t{page} * kPageBytes);
   return unit != nullptr && ((unit->flags.load(std::memory_order_acquire) & kFlagIdle) == 0 ||
                              unit->idle_since.load(std::memory_order_relaxed) >= since);
@@ -174,7 +169,7 @@ Edges::Report Edges::scan_reported(const HolderRange& range, uint64_t ticket, st
     }
   }
   for (const uint32_t page : pages) {
-    if (!lived(page, queued_at)) {
+    if (!lives(page, queued_at)) {
       ++report.false_alarms;
       continue;
     }
@@ -241,26 +236,24 @@ std::vector<uint32_t> Edges::targets(uint64_t address, uint64_t bytes, bool* com
   return pages;
 }
 
-bool Edges::copy_pending(uint64_t address, uint64_t bytes) {
+template <class Condition>
+bool Edges::any_holder(uint64_t address, uint64_t bytes, Condition&& condition) {
   std::lock_guard lock(mutex_);
-  bool pending = false;
-  for_holders(address, address + bytes, [&](uint64_t, const Holder& holder) { pending |= holder.pending_copies != 0; });
-  return pending;
+  bool any = false;
+  for_holders(address, address + bytes, [&](uint64_t, const Holder& holder) { any |= condition(holder); });
+  return any;
+}
+
+bool Edges::copy_pending(uint64_t address, uint64_t bytes) {
+  return any_holder(address, bytes, [](const Holder& holder) { return holder.pending_copies != 0; });
 }
 
 bool Edges::pending_writes(uint64_t address, uint64_t bytes) {
-  std::lock_guard lock(mutex_);
-  bool pending = false;
-  for_holders(address, address + bytes,
-              [&](uint64_t, const Holder& holder) { pending |= holder.pending != holder.pending_seen; });
-  return pending;
+  return any_holder(address, bytes, [](const Holder& holder) { return holder.pending != holder.pending_seen; });
 }
 
 bool Edges::pending(uint64_t address, uint64_t bytes) {
-  std::lock_guard lock(mutex_);
-  bool pending = false;
-  for_holders(address, address + bytes, [&](uint64_t, const Holder& holder) { pending |= holder.pending != 0; });
-  return pending;
+  return any_holder(address, bytes, [](const Holder& holder) { return holder.pending != 0; });
 }
 
 void Edges::close(std::span<const uint64_t> addresses, ReachSet* set, Closure* result) {

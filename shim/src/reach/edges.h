@@ -106,6 +106,8 @@ class Edges {
   uint32_t merge(Holder& holder, std::span<const uint32_t> pages);
   void set_flags(uint64_t base, uint64_t end, uint8_t flags);
   void refresh_flags(uint64_t base, uint64_t end);
+  template <class Condition>
+  bool any_holder(uint64_t address, uint64_t bytes, Condition&& condition);
   template <class Visit>
   void for_holders(uint64_t lo, uint64_t hi, Visit&& visit);
   void forget(Map& map, uint64_t lo, uint64_t hi);

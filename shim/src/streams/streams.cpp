@@ -132,12 +132,9 @@ bool Streams::poll(StreamSlot& slot, uint64_t seq) {
 }
 
 // Finds or records an event that covers `seq`.
-bool Streams::cover(StreamSlot& slot, uint64_t seq, CUevent* event) {
+bool Streams::cover(StreamSlot& slot, uint64_t seq) {
   for (const auto& mark : slot.marks_) {
-    if (mark.seq >= seq) {
-      *event = mark.event;
-      return true;
-    }
+    if (mark.seq >= seq) return true;
   }
   if (slot.per_thread) {
     fencing_.store(true, std::memory_order_relaxed);
@@ -161,7 +158,6 @@ bool Streams::cover(StreamSlot& slot, uint64_t seq, CUevent* event) {
     return false;
   }
   slot.marks_.push_back({fresh, covered});
-  *event = fresh;
   return true;
 }
 
@@ -171,8 +167,7 @@ bool Streams::passed(const Ticket& ticket) {
   RelaxedCapture relaxed;
   std::lock_guard lock(slot.mutex_);
   if (poll(slot, ticket.seq)) return true;
-  CUevent event = nullptr;
-  cover(slot, ticket.seq, &event);
+  cover(slot, ticket.seq);
   return false;
 }
 
@@ -187,29 +182,8 @@ bool Streams::covered(const Fence& fence) {
     if (passed(ticket)) return true;
     RelaxedCapture relaxed;
     std::lock_guard lock(ticket.slot->mutex_);
-    CUevent event = nullptr;
-    return cover(*ticket.slot, ticket.seq, &event) || any_capture();
+    return cover(*ticket.slot, ticket.seq) || any_capture();
   });
-}
-
-CUresult Streams::wait(CUstream stream, const Ticket& ticket) {
-  StreamSlot& slot = *ticket.slot;
-  if (slot.passed.load(std::memory_order_acquire) >= ticket.seq) return CUDA_SUCCESS;
-  {
-    RelaxedCapture relaxed;
-    std::lock_guard lock(slot.mutex_);
-    if (poll(slot, ticket.seq)) return CUDA_SUCCESS;
-    CUevent event = nullptr;
-    if (cover(slot, ticket.seq, &event)) return driver().cuStreamWaitEvent(stream, event, 0);
-  }
-  return synchronize({ticket});
-}
-
-CUresult Streams::wait(CUstream stream, const Fence& fence) {
-  for (const Ticket& ticket : fence) {
-    if (const CUresult result = wait(stream, ticket); result != CUDA_SUCCESS) return result;
-  }
-  return CUDA_SUCCESS;
 }
 
 CUresult Streams::synchronize(const Fence& fence) {
@@ -220,8 +194,7 @@ CUresult Streams::synchronize(const Fence& fence) {
       {
         RelaxedCapture relaxed;
         std::lock_guard lock(slot.mutex_);
-        CUevent event = nullptr;
-        coverable = cover(slot, ticket.seq, &event);
+        coverable = cover(slot, ticket.seq);
       }
       if (!coverable && !any_capture()) {
         // A per-thread stream from another thread, or one that failed to take an event: wait for its whole context.
@@ -254,8 +227,7 @@ void Streams::stream_closing(CUstream stream) {
     RelaxedCapture relaxed;
     std::lock_guard lock(slot->mutex_);
     const uint64_t seq = slot->submitted.load(std::memory_order_acquire);
-    CUevent event = nullptr;
-    if (slot->passed.load(std::memory_order_acquire) < seq) cover(*slot, seq, &event);
+    if (slot->passed.load(std::memory_order_acquire) < seq) cover(*slot, seq);
     slot->open.store(false, std::memory_order_release);
   }
   generation_.fetch_add(1, std::memory_order_acq_rel);
@@ -293,8 +265,7 @@ void Streams::capture_began(StreamSlot& capturing_slot) {
   for (StreamSlot* slot : open) {
     std::lock_guard lock(slot->mutex_);
     const uint64_t seq = slot->submitted.load(std::memory_order_acquire);
-    CUevent event = nullptr;
-    if (slot->passed.load(std::memory_order_acquire) < seq) cover(*slot, seq, &event);
+    if (slot->passed.load(std::memory_order_acquire) < seq) cover(*slot, seq);
   }
   std::lock_guard no_legacy_record(legacy_mutex_);
   captures_.fetch_add(1, std::memory_order_acq_rel);

@@ -71,9 +71,6 @@ class Streams {
   // Whether asking passed() again can tell; not so for a thread's own stream whose work was queued before fencing
   // began.
   bool covered(const Fence&);
-  // Queues a wait for the ticket on `stream`. Falls back to a host wait for slots that cannot be recorded from here.
-  CUresult wait(CUstream stream, const Ticket&);
-  CUresult wait(CUstream stream, const Fence&);
   // Blocks the host. Never call with a lock held or inside a section.
   CUresult synchronize(const Fence&);
 
@@ -97,8 +94,8 @@ class Streams {
     size_t operator()(const Key&) const;
   };
   StreamSlot& find_or_open(const Key& key, bool per_thread);
-  bool poll(StreamSlot&, uint64_t seq);                   // slot.mutex_ held
-  bool cover(StreamSlot&, uint64_t seq, CUevent* event);  // slot.mutex_ held; false: cannot be recorded from here
+  bool poll(StreamSlot&, uint64_t seq);   // slot.mutex_ held
+  bool cover(StreamSlot&, uint64_t seq);  // slot.mutex_ held; false: cannot be recorded from here
   bool captured_with_legacy(CUcontext context);
 
   mutable std::mutex mutex_;                        // guards slots_, by_key_, free_bits_
