@@ -37,6 +37,11 @@ TEST(Races, AStreamThatWaitsForTheBlockedThreadIsNotWaitedFor) {
   compare("value_after_room", "");
 }
 
+// No unit may be packed until the scan behind that stream has reported.
+TEST(Races, AScanBehindAStreamThatWaitsForTheBlockedThreadIsNotWaitedFor) {
+  compare("value_before_scan", "");
+}
+
 TEST(Races, TheShimsOwnMemoryIsSetBeforeItsKernelsUseIt) {
   compare("unpack_before_use", "memset:30000");
 }

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <memory>
@@ -14,6 +15,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/function_ref.h"
 #include "residency/accounts.h"
 #include "residency/residency.h"
 #include "residency/workspace.h"
@@ -86,21 +88,24 @@ class Engine final : public Residency {
   bool anything_to_win(Lock& lock) const;
   std::vector<Unit*> units() const;
 
-  // packer.cpp — the mover's; unlocks while the GPU works
-  struct Packing;
+  // claims.cpp — the mover's; unlocks while it waits
   struct Claim {
     Unit* unit;
     uint64_t last_reach;  // when it was chosen
     Fence uses;           // operations that may have used it
   };
-  uint64_t pack_some(uint64_t target, Lock& lock);
   std::vector<Claim> claim_victims(uint64_t target, Lock& lock);
   std::vector<Claim> claim_coldest(uint64_t target);
+  bool await_scans(FunctionRef<bool()> go_on);
   void await_uses(std::vector<Claim>* claims, Lock& lock);
   bool drop_cancelled(std::vector<Claim>* claims);
   Fence uses_of(const Unit& unit) const;
   bool worth_packing(const Unit& unit, uint64_t now) const;
   void unclaim(Unit& unit);
+
+  // packer.cpp — the mover's; unlocks while the GPU works
+  struct Packing;
+  uint64_t pack_some(uint64_t target, Lock& lock);
   void find_unchanged(std::vector<Packing>* batch);
   void analyse(std::vector<Packing>* batch);
   bool place_blob(Packing* packing, Lock& lock);
@@ -121,10 +126,11 @@ class Engine final : public Residency {
   mutable std::mutex mutex_;
   std::condition_variable changed_;  // a claim ended, room appeared, or the mover gave up
   std::condition_variable mover_wake_;
-  std::deque<Arrival> arrivals_;  // in queueing order on unpack_stream_
-  uint64_t wanted_ = 0;           // bytes the thread that holds turn_ waits for
-  uint64_t exhausted_ = 0;        // counts rounds in which nothing could be won
-  uint32_t fruitless_ = 0;        // rounds since the last win while a thread waits
+  std::deque<Arrival> arrivals_;     // in queueing order on unpack_stream_
+  uint64_t wanted_ = 0;              // bytes the thread that holds turn_ waits for
+  uint64_t exhausted_ = 0;           // counts rounds in which nothing could be won
+  std::chrono::nanoseconds dry_{0};  // spent in rounds without a win while a thread waits
+  uint32_t short_patience_ = 0;      // times in a row that scans took longer than await_scans() gave them
   bool woken_ = false;
   bool waits_for_streams_ = false;                // this round could have won more if a stream were further
   bool host_full_ = false;                        // the host arena refused; cleared when something leaves it

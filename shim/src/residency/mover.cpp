@@ -17,8 +17,11 @@ namespace loretoken {
 using namespace std::chrono_literals;
 
 namespace {
-constexpr uint32_t kPatience = 20000;     // rounds of at least 100 µs: 2 s
-constexpr uint32_t kStreamPatience = 60;  // times that, while a stream of the program's holds what could be won
+// How long dry rounds may go on while a thread waits. One counts as kLongestRound at most: a process that was stopped
+// in between has not waited.
+constexpr auto kPatience = 2s;
+constexpr auto kStreamPatience = 120s;  // while a stream of the program's holds what could be won
+constexpr auto kLongestRound = 4s;
 }  // namespace
 
 void Engine::wake_mover() {
@@ -76,14 +79,15 @@ void Engine::mover_main() {
     }
     woken_ = false;
     waits_for_streams_ = false;
+    const auto began = std::chrono::steady_clock::now();
     const uint64_t won = make_room(target, lock);
     if (won != 0) changed_.notify_all();
-    if (won != 0 || wanted_ == 0) fruitless_ = 0;
+    if (won != 0 || wanted_ == 0) dry_ = 0ns;
     if (room() >= target || won != 0 || stop_) continue;
-    // Units held by running calls may still come free, so one dry round proves nothing; kPatience of them do.
-    fruitless_ += waits_for_streams_ ? 1 : kStreamPatience;
-    if (wanted_ != 0 && room() < wanted_ && (!anything_to_win(lock) || fruitless_ > kPatience * kStreamPatience)) {
-      fruitless_ = 0;
+    // Units held by running calls may still come free, so one dry round proves nothing.
+    const auto patience = waits_for_streams_ ? kStreamPatience : kPatience;
+    if (wanted_ != 0 && room() < wanted_ && (!anything_to_win(lock) || dry_ > patience)) {
+      dry_ = 0ns;
       ++exhausted_;
       changed_.notify_all();
     }
@@ -94,6 +98,7 @@ void Engine::mover_main() {
       lock.unlock();
       std::this_thread::sleep_for(100us);
       lock.lock();
+      dry_ += std::min<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - began, kLongestRound);
     } else {
       mover_wake_.wait_for(lock, pause, [&] { return woken_ || stop_; });
     }

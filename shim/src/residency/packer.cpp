@@ -1,24 +1,16 @@
 // Packing: a batch of cold units becomes blobs. For each unit, in this order (design §3.5: nothing is lost):
 //
-//   chosen → claimed → readers gone → scans queued until then have reported → readers gone → its streams have passed
-//   → unchanged? drop : analyse, place, pack, verify → unmapped
+//   claimed (claims.cpp) → unchanged? drop : analyse, place, pack, verify → unmapped
 //
-// The engine's mutex is dropped meanwhile; whoever needs the unit cancels it. Up to the point where its streams have
-// passed a cancelled unit is given back at once: the program's streams may wait for the thread that needs it. What
-// follows waits for work of ours alone.
-#include <unistd.h>
-
+// The engine's mutex is dropped meanwhile; whoever needs the unit cancels it. All waits are for work of ours alone.
 #include <algorithm>
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "base/settings.h"
 #include "driver/driver.h"
 #include "memory/physical.h"
 #include "reach/reach.h"
 #include "residency/engine.h"
-#include "residency/policy.h"
-#include "residency/section.h"
 
 namespace loretoken {
 
@@ -35,7 +27,6 @@ struct Engine::Packing {
 
 namespace {
 
-constexpr uint64_t kStreamPatienceNs = 5'000'000;
 constexpr uint64_t kRetryTicks = uint64_t{10'000'000'000};  // about 3–5 s of the time stamp counter
 
 CodecMask allowed_codecs() {
@@ -43,13 +34,6 @@ CodecMask allowed_codecs() {
 }
 
 }  // namespace
-
-// A unit that did not shrink is left alone for a while, unless somebody waits and the host has room for it. One whose
-// blob was wrong is left alone in any case.
-bool Engine::worth_packing(const Unit& unit, uint64_t now) const {
-  if (unit.retry_pack_after <= now) return true;
-  return wanted_ != 0 && !unit.undecodable && !host_full_ && rt_.host->used() + unit.bytes <= rt_.host->limit();
-}
 
 CUresult Engine::gpu_wait() {
   CUresult result = driver().cuEventRecord(pack_done_, pack_stream_);
@@ -65,128 +49,6 @@ void Engine::context_failed(CUresult error) {
   if (context_error_.compare_exchange_strong(expected, error)) {
     log_error("packing stops on device %d: its context reports driver error %d", rt_.ordinal, error);
   }
-}
-
-void Engine::unclaim(Unit& unit) {
-  unit.cancel_pack = false;
-  unit.state.store(UnitState::kRaw, std::memory_order_seq_cst);
-  changed_.notify_all();
-}
-
-// Gives back what is needed after all. False when nothing is left to wait for. mutex_ is held.
-bool Engine::drop_cancelled(std::vector<Claim>* claims) {
-  std::erase_if(*claims, [&](const Claim& claim) {
-    if (!claim.unit->cancel_pack) return false;
-    unclaim(*claim.unit);
-    return true;
-  });
-  return !claims->empty() && !closing();
-}
-
-Fence Engine::uses_of(const Unit& unit) const {
-  // Who holds its address may have used it on any stream.
-  const bool target = (unit.flags.load(std::memory_order_acquire) & kFlagIsTarget) != 0;
-  return streams().mark(unit.device, target ? ~uint64_t{0} : unit.stream_mask.load(std::memory_order_acquire));
-}
-
-// Raw units that may go, coldest first by the policy, claimed. mutex_ is held.
-std::vector<Engine::Claim> Engine::claim_coldest(uint64_t target) {
-  const uint64_t now = reach_clock();
-  std::vector<Unit*> candidates;
-  for (Unit* unit : units()) {
-    if (unit->state.load(std::memory_order_acquire) != UnitState::kRaw || unit->pins.load() != 0 ||
-        unit->holds.load() != 0 || unit->requested || !worth_packing(*unit, now) ||
-        (unit->flags.load() & kFlagIdle) != 0) {
-      continue;
-    }
-    if (unit->stalled) {
-      unit->stalled = !streams().passed(uses_of(*unit));
-      waits_for_streams_ |= unit->stalled;
-      if (unit->stalled) continue;
-    }
-    candidates.push_back(unit);
-  }
-  const uint64_t have = room();
-  std::vector<Claim> claims;
-  for (Unit* unit : choose_victims(candidates, target > have ? 2 * (target - have) : 0, Workspace::kBatch)) {
-    claims.push_back({unit, unit->last_reach.load(std::memory_order_relaxed), {}});
-    unit->cancel_pack = false;
-    unit->state.store(UnitState::kClaimed, std::memory_order_seq_cst);
-  }
-  return claims;
-}
-
-// Until the streams that used the claimed units have passed, or one takes so long that other units are better; what is
-// not passed then is given back. mutex_ is held at entry and exit, and dropped meanwhile.
-void Engine::await_uses(std::vector<Claim>* claims, Lock& lock) {
-#ifdef LORETOKEN_MUTATE_FENCE
-  return;
-#endif
-  for (Claim& claim : *claims) claim.uses = uses_of(*claim.unit);
-  const auto passed = [](const Claim& claim) { return streams().passed(claim.uses); };
-  const uint64_t until = now_ns() + kStreamPatienceNs;
-  for (bool more = !claims->empty(); more; more = drop_cancelled(claims)) {
-    lock.unlock();
-    bool all = true;
-    for (const Claim& claim : *claims) all = passed(claim) && all;
-    const bool late = now_ns() > until;
-    if (!all && late) {
-      // A thread's own stream that was never fenced tells nothing by itself.
-      for (const Claim& claim : *claims) {
-        if (streams().covered(claim.uses)) continue;
-        if (const CUresult failed = streams().synchronize(claim.uses); failed != CUDA_SUCCESS) context_failed(failed);
-      }
-    } else if (!all) {
-      usleep(20);
-    }
-    lock.lock();
-    if (all || late) break;
-  }
-  std::erase_if(*claims, [&](const Claim& claim) {
-    claim.unit->stalled = !passed(claim);
-    waits_for_streams_ |= claim.unit->stalled;
-    if (claim.unit->stalled) unclaim(*claim.unit);
-    return claim.unit->stalled;
-  });
-  drop_cancelled(claims);
-}
-
-// Victims in state kClaimed that no operation can reach any more without cancelling, and whose streams have passed what
-// used them. mutex_ is held at entry and exit.
-std::vector<Engine::Claim> Engine::claim_victims(uint64_t target, Lock& lock) {
-  std::vector<Claim> claims = claim_coldest(target);
-  if (claims.empty()) return claims;
-  const auto go_on = [&] {
-    Lock held(mutex_);
-    return drop_cancelled(&claims);
-  };
-  lock.unlock();
-  bool waited = wait_for_readers(go_on);
-  // Whoever saw a unit raw has announced its scan by now; the scan may still tell that somebody holds the unit's
-  // address. What was launched without that knowledge is gone from its section before the fence is taken.
-  if (waited && rt_.reach != nullptr) {
-    const uint64_t scans = rt_.reach->scans_queued();
-    if (rt_.reach->scans_reported() < scans) {
-      for (rt_.reach->poll(); waited && rt_.reach->scans_reported() < scans; rt_.reach->poll()) {
-        usleep(20);
-        waited = go_on();
-      }
-      waited = waited && wait_for_readers(go_on);
-    }
-  }
-  lock.lock();
-  std::erase_if(claims, [&](const Claim& claim) {
-    const Unit& unit = *claim.unit;
-    // Reached since it was chosen: it is no longer cold.
-    const bool cold = unit.holds.load(std::memory_order_acquire) == 0 && unit.pins.load() == 0 &&
-                      (unit.flags.load() & kFlagIdle) == 0 &&
-                      unit.last_reach.load(std::memory_order_acquire) == claim.last_reach;
-    if (waited && cold && !unit.cancel_pack) return false;
-    unclaim(*claim.unit);
-    return true;
-  });
-  await_uses(&claims, lock);
-  return claims;
 }
 
 uint64_t Engine::pack_some(uint64_t target, Lock& lock) {

@@ -206,6 +206,27 @@ void value_after_room(CUstream a, CUstream b) {
   print_hash(first);
 }
 
+// As value_after_room, with a kernel behind the wait whose stores are looked for: until that has reported no unit is a
+// victim, so what is packed must make the room.
+void value_before_scan(CUstream a, CUstream b) {
+  const CUdeviceptr first = allocate();
+  const CUdeviceptr flag = allocate();
+  fill(first, b, 1, 3);
+  check(cu.cuMemsetD32Async(flag, 0, 1, b), "cuMemsetD32Async");
+  press(b);
+  check(cu.cuCtxSynchronize(), "cuCtxSynchronize");
+  check(cu.cuStreamWaitValue32_v2(a, flag, 1, CU_STREAM_WAIT_VALUE_GEQ), "cuStreamWaitValue32");
+  uint32_t words = kWords;
+  uint32_t key = 5;
+  CUdeviceptr dst = first;
+  launch("fuzz_thin", a, {&dst, &words, &key});
+  for (uint32_t i = 0; i < 6; ++i) fill(allocate(), b, i, 3);
+  check(cu.cuStreamSynchronize(b), "cuStreamSynchronize");
+  check(cu.cuStreamWriteValue32_v2(b, flag, 1, 0), "cuStreamWriteValue32");
+  check(cu.cuCtxSynchronize(), "cuCtxSynchronize");
+  print_hash(first);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -227,6 +248,7 @@ int main(int argc, char** argv) {
   if (scenario == "reuse_after_free") reuse_after_free(a, b);
   if (scenario == "keep_all") keep_all(a, b);
   if (scenario == "value_after_room") value_after_room(a, b);
+  if (scenario == "value_before_scan") value_before_scan(a, b);
   if (scenario == "stored_address") stored_address(a, b);
   if (scenario == "chain") chain(a, b);
   if (scenario == "freed_table") freed_table(a, b);
