@@ -29,12 +29,12 @@ bench: ## measures the claims of bench/ (needs a GPU)
 	@scripts/bench.sh
 
 build: ## release build in build/release (kernels for GPUs too, where nvcc is there)
-	@scripts/bootstrap.sh base cxx cuda-headers
+	@scripts/bootstrap.sh base cxx gtest cuda-headers
 	@cmake --preset release >/dev/null
 	@cmake --build --preset release -j $(JOBS)
 
 debug tsan:
-	@scripts/bootstrap.sh base cxx cuda-headers
+	@scripts/bootstrap.sh base cxx gtest cuda-headers
 	@cmake --preset $@ >/dev/null
 	@cmake --build --preset $@ -j $(JOBS)
 

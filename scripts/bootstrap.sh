@@ -2,7 +2,8 @@
 # Installs what the build needs and the machine lacks, and says what. Usage: scripts/bootstrap.sh [group…]
 #
 #   base          make, git
-#   cxx           g++ 11 or later, CMake 3.22 or later, Ninja, GoogleTest
+#   cxx           g++ 11 or later, CMake 3.22 or later, Ninja
+#   gtest         GoogleTest
 #   format        clang-format 14 (other versions format differently)
 #   cuda-headers  cuda.h of CUDA 13.0: the system's, else from PyPI into .toolchain/cuda
 #   nvcc          nvcc 12.8 or later: the system's, else 13.0 from PyPI into .toolchain/cuda
@@ -20,7 +21,7 @@ tools=$root/.toolchain
 
 groups=("$@")
 if [ ${#groups[@]} -eq 0 ]; then
-  groups=(base cxx format cuda-headers node)
+  groups=(base cxx gtest format cuda-headers node)
   if scripts/has-gpu.sh; then groups+=(nvcc); fi
 fi
 
@@ -28,11 +29,12 @@ for group in "${groups[@]}"; do
   case $group in
     base) want_packages_base ;;
     cxx) want_packages_cxx ;;
+    gtest) want_packages_gtest ;;
     format) want_packages_format ;;
     cuda-headers) want_packages_cuda have_headers ;;
     nvcc) want_packages_cuda have_nvcc ;;
     node) want_packages_node ;;
-    *) die "unknown group '$group'; groups are: base cxx format cuda-headers nvcc node" ;;
+    *) die "unknown group '$group'; groups are: base cxx gtest format cuda-headers nvcc node" ;;
   esac
 done
 install_packages

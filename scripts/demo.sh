@@ -14,7 +14,7 @@ prepare() {
   scripts/bootstrap.sh base cxx cuda-headers node
   if [ $gpu = 1 ]; then scripts/bootstrap.sh nvcc; fi
   make node_modules/.package-lock.json
-  cmake --preset release >/dev/null
+  cmake --preset release -DLORETOKEN_TESTS=OFF -DLORETOKEN_GPU_KERNELS=$gpu >/dev/null
   cmake --build --preset release -j "$jobs" --target demo_parts
 }
 

@@ -20,6 +20,9 @@ want_packages_cxx() {
     die "CMake 3.22 or later is needed, found $(cmake --version | head -n 1); install a newer one and put it first in PATH"
   fi
   have ninja || packages+=(ninja-build)
+}
+
+want_packages_gtest() {
   compgen -G '/usr/lib/*/cmake/GTest/GTestConfig.cmake' >/dev/null ||
     compgen -G '/usr/lib*/cmake/GTest/GTestConfig.cmake' >/dev/null ||
     compgen -G '/usr/local/lib*/cmake/GTest/GTestConfig.cmake' >/dev/null || packages+=(libgtest-dev)
