@@ -1,6 +1,7 @@
 # What keeps builds short. A build of everything costs mostly the same headers again and again.
 #
-#   loretoken_precompile(<target> [cuda])   the standard library's headers once per target, and cuda.h
+#   loretoken_precompile(<target> [cuda])   the standard library's headers once per target, and cuda.h; ten sources at a
+#                                           time, so names in unnamed namespaces are unique within a target
 #   loretoken_test_code(<target>…)          the tests' headers once for all tests; optimised for compile time
 #
 # Sources keep their own includes: they compile without this file too.
@@ -17,6 +18,7 @@ function(loretoken_precompile target)
     list(APPEND headers <cuda.h>)
   endif()
   target_precompile_headers(${target} PRIVATE ${headers})
+  set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 10)
 endfunction()
 
 # GCC 12 takes std::string for out of bounds at -O1.

@@ -11,10 +11,10 @@
 namespace loretoken {
 namespace {
 
-constexpr int kMaxDevices = 64;
+constexpr int kMaskBits = 64;
 // Bit per peer. The bit is set before the sweep, so a mapping made meanwhile has the entry already; setting access on a
 // range that was just unmapped fails without harm.
-std::array<std::atomic<uint64_t>, kMaxDevices> g_peers;
+std::array<std::atomic<uint64_t>, kMaskBits> g_peers;
 
 CUmemAccessDesc entry(int device, CUmemAccess_flags flags) {
   CUmemAccessDesc access = {};
@@ -35,14 +35,14 @@ void sweep(int owner, const CUmemAccessDesc& access) {
 }
 
 bool known(int owner, int peer) {
-  return owner >= 0 && owner < kMaxDevices && peer >= 0 && peer < kMaxDevices && owner != peer;
+  return owner >= 0 && owner < kMaskBits && peer >= 0 && peer < kMaskBits && owner != peer;
 }
 
 }  // namespace
 
 std::vector<CUmemAccessDesc> access_for(int ordinal) {
   std::vector<CUmemAccessDesc> list = {entry(ordinal, CU_MEM_ACCESS_FLAGS_PROT_READWRITE)};
-  uint64_t peers = ordinal < kMaxDevices ? g_peers[static_cast<size_t>(ordinal)].load(std::memory_order_acquire) : 0;
+  uint64_t peers = ordinal < kMaskBits ? g_peers[static_cast<size_t>(ordinal)].load(std::memory_order_acquire) : 0;
   for (int peer = 0; peers != 0; ++peer, peers >>= 1) {
     if ((peers & 1) != 0) list.push_back(entry(peer, CU_MEM_ACCESS_FLAGS_PROT_READWRITE));
   }

@@ -18,7 +18,7 @@ constexpr int kMostRounds = 16;
 
 enum class Need { kNothing, kPlan, kReport, kClass, kManagedScan, kAnew };
 
-constexpr uint64_t kPatienceNs = 2'000'000;
+constexpr uint64_t kReportPatienceNs = 2'000'000;
 
 const ReachSet kNoUnits{};
 
@@ -35,7 +35,7 @@ bool contains_all(const ReachSet& set, const HolderRange& range) {
 }  // namespace
 
 void ReachCore::await_reports(const Behaviour& behaviour) {
-  const uint64_t until = now_ns() + kPatienceNs;
+  const uint64_t until = now_ns() + kReportPatienceNs;
   for (poll(); FunctionTable::awaits_reports(behaviour) && now_ns() < until; poll()) usleep(10);
 }
 

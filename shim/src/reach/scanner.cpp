@@ -16,7 +16,7 @@
 namespace loretoken {
 namespace {
 
-constexpr uint64_t kPatienceNs = 250'000'000;
+constexpr uint64_t kPlacePatienceNs = 250'000'000;
 constexpr uint64_t kListBytes = sizeof(ScanList) + uint64_t{Scanner::kListRecords} * sizeof(ScanRecord);
 
 uint64_t table_bytes() {
@@ -98,7 +98,7 @@ ScanPlace& ScanPlace::operator=(ScanPlace&& other) noexcept {
 
 ScanPlace Scanner::reserve() {
   uint32_t index = kSlots;
-  const uint64_t until = now_ns() + kPatienceNs;
+  const uint64_t until = now_ns() + kPlacePatienceNs;
   while (ready() && !rt_.closed.load(std::memory_order_acquire)) {
     {
       std::lock_guard lock(mutex_);
