@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
-from compare import compare
+from compare import UNINITIALISED, compare
 from one_run import HERE, Mode, mode_environment, read_telemetry, run_process
 
 
-def _collect(bench: Any, name: str, mode: Mode, limit: float) -> dict | None:
+def _collect(bench: Any, name: str, mode: Mode, limit: float, *further: str) -> dict | None:
     """One pass over the database; returns its results, None where there was no time or no result."""
     if limit < 20:
         print(f"opdb {name}: not run, the time was used up")
@@ -21,7 +22,7 @@ def _collect(bench: Any, name: str, mode: Mode, limit: float) -> dict | None:
     target = bench.out / f"{name}.json"
     command = [
         sys.executable, str(HERE / "opdb.py"), "--out", str(target), "--device", bench.args.device,
-        "--workers", str(bench.args.opdb_workers), "--time-limit", str(int(limit)), *shlex.split(bench.args.opdb_args),
+        "--workers", str(bench.args.opdb_workers), "--time-limit", str(int(limit)), *shlex.split(bench.args.opdb_args), *further,
     ]
     log = bench.out / "logs" / f"opdb-{name}.log"
     added, counters = mode_environment(mode, bench.build), log.with_suffix(".telemetry").resolve()
@@ -55,3 +56,24 @@ def measure(bench: Any, figures: dict) -> None:
         found = _collect(bench, f"strict-{name}", mode, bench.left() / (passes - index) - 10)
         if found is not None:
             figures[f"strict, pointers {name}"] = compare(plain[0], found, plain[1])
+    _look_again(bench, figures)
+
+
+def _look_again(bench: Any, figures: dict) -> None:
+    """What differs under the shim though two plain passes agree: do further plain passes differ among themselves?"""
+    keys = sorted({line.split(": ")[0] for figure in figures.values() for line in figure["differ_list"]})
+    keys = [key for key in keys if key.split("|")[0] not in UNINITIALISED and " " not in key]
+    if not keys:
+        return
+    only = "^(" + "|".join(sorted({re.escape(key.split("|")[0]) for key in keys})) + ")$"
+    hashes: dict[str, set[str]] = {key: set() for key in keys}
+    for turn in range(bench.args.opdb_again):
+        found = _collect(bench, f"plain-again-{turn}", Mode("plain"), bench.left() - 5, "--only", only)
+        for key in keys if found is not None else ():
+            entry = found["entries"].get(key)
+            if entry is not None:
+                hashes[key].add(entry.get("hash") or entry["state"])
+    figures["plain, again"] = {
+        "passes": bench.args.opdb_again,
+        "hashes": {key: len(found) for key, found in hashes.items()},
+    }

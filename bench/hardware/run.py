@@ -170,6 +170,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--opdb-workers", type=int, default=10)
     parser.add_argument("--opdb-reference", help="folder with plain-a.json and plain-b.json of an earlier call")
     parser.add_argument("--opdb-pointers", default="learned", help="comma-separated: learned,strict")
+    parser.add_argument("--opdb-again", type=int, default=6, help="plain passes over entries that differ under the shim")
     parser.add_argument("--opdb-args", default="", help="further arguments of opdb.py, as one word")
     args = parser.parse_args()
     args.section_list = [name.strip() for name in args.sections.split(",") if name.strip()]

@@ -91,7 +91,7 @@ def print_table(outcomes: list[Outcome], figures: dict) -> None:
         show(figures["latency"])
     for name, figure in figures.get("opdb", {}).items():
         print(f"opdb {name}: {json.dumps({k: v for k, v in figure.items() if not isinstance(v, list)})}")
-        for line in [*figure["fault_list"], *figure["differ_list"]][:20]:
+        for line in [*figure.get("fault_list", []), *figure.get("differ_list", [])][:20]:
             print(f"  {line[:200]}")
     for name, counted in figures.get("telemetry", {}).items():
         if counted:
