@@ -19,7 +19,7 @@ def _collect(bench: Any, name: str, mode: Mode, limit: float, *further: str) -> 
     if limit < 20:
         print(f"opdb {name}: not run, the time was used up")
         return None
-    target = bench.out / f"{name}.json"
+    target = (bench.out / "logs" if "--only" in further else bench.out) / f"{name}.json"
     command = [
         sys.executable, str(HERE / "opdb.py"), "--out", str(target), "--device", bench.args.device,
         "--workers", str(bench.args.opdb_workers), "--time-limit", str(int(limit)), *shlex.split(bench.args.opdb_args), *further,

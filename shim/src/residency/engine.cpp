@@ -1,9 +1,9 @@
 #include "residency/engine.h"
 
 #include <algorithm>
-#include <chrono>
 #include <exception>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/settings.h"
 #include "driver/driver.h"
@@ -13,15 +13,6 @@
 #include "runtime/factories.h"
 
 namespace loretoken {
-namespace {
-
-uint64_t now_ns() {
-  return static_cast<uint64_t>(
-      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
-          .count());
-}
-
-}  // namespace
 
 // An address left over from a freed allocation may still be a parameter of a launch that never follows it.
 static bool nothing_lives_in(const Unit& unit) {

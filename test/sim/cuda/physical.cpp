@@ -56,6 +56,16 @@ bool take_hole(std::map<uint64_t, uint64_t>& holes, uint64_t size, uint64_t& off
 
 }  // namespace
 
+// What memory held before anyone had it is nobody's access: a thread sanitizer need not keep four bytes of its own for
+// each byte of the card.
+__attribute__((no_sanitize("thread"), optimize("no-tree-loop-distribute-patterns"))) static void copy_unseen(
+    char* target, const char* source, uint64_t size) {
+  const uint64_t words = size / 8;
+  for (uint64_t i = 0; i < words; ++i)
+    reinterpret_cast<uint64_t*>(target)[i] = reinterpret_cast<const uint64_t*>(source)[i];
+  for (uint64_t i = words * 8; i < size; ++i) target[i] = source[i];
+}
+
 bool DeviceMemory::open(uint64_t capacity, uint64_t seed, bool poison) {
   capacity_ = capacity;
   poison_ = poison;
@@ -117,7 +127,7 @@ void DeviceMemory::poison(uint64_t offset, uint64_t size) const {
 void DeviceMemory::fill(char* target, uint64_t size) const {
   if (!poison_) return;
   for (uint64_t done = 0; done < size; done += kPatternBytes)
-    std::memcpy(target + done, pattern_.data(), std::min<uint64_t>(kPatternBytes, size - done));
+    copy_unseen(target + done, pattern_.data(), std::min<uint64_t>(kPatternBytes, size - done));
 }
 
 void DeviceMemory::map(uint64_t offset, uint64_t size) const {
