@@ -14,6 +14,8 @@ extern "C" void* dlsym(void*, const char*) noexcept;
 namespace loretoken::loader {
 namespace {
 
+constexpr int kOldestDriver = 12080;  // that this library is made for; a newer version is refused by older drivers
+
 const char* yes(bool value) {
   return value ? "true" : "false";
 }
@@ -39,7 +41,7 @@ std::string report() {
   if (driver().cuGetProcAddress_v2 != nullptr) {
     void* function = nullptr;
     CUdriverProcAddressQueryResult status{};
-    by_address = driver().cuGetProcAddress_v2("cuMemAlloc", &function, CUDA_VERSION, 0, &status) == CUDA_SUCCESS &&
+    by_address = driver().cuGetProcAddress_v2("cuMemAlloc", &function, kOldestDriver, 0, &status) == CUDA_SUCCESS &&
                  find_by_pointer(function).hook == hook_by_name("cuMemAlloc_v2");
   }
   return std::string("{\"version\":\"") + LORETOKEN_VERSION + "\",\"driver\":" + yes(has_driver) +
