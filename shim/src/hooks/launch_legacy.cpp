@@ -49,7 +49,7 @@ CUresult launch_set(CUfunction function, CUstream stream, DriverCall call) {
         for (const uint64_t word : words) walk.word(word);
       },
       [&](uint64_t places) -> Behaviour& { return reach_core().functions.find(function).behaviour(places); },
-      [](Behaviour&, bool) { return true; }, streams().slot_of(stream), call);
+      [](Behaviour&, bool) { return true; }, Stores::kReached, streams().slot_of(stream), call);
 }
 
 }  // namespace

@@ -80,6 +80,8 @@ struct Unit {
                                         // inside a section or under the residency mutex, dropped without either
 
   std::atomic<uint64_t> idle_since{0};  // reach_clock() when kFlagIdle was set last
+  std::atomic<uint32_t> open_scans{
+      0};  // scans that may tell who holds its address; outlives the content (reach/sequence.h)
 
   // An allocation larger than unit_max is several units in a row: the first one's index and their number. Set before
   // the units are in the page table, constant while the allocation lives.
@@ -89,7 +91,7 @@ struct Unit {
   // Guarded by the device's residency mutex.
   alignas(64) bool cancel_pack = false;  // someone needs it while it is kClaimed
   bool undecodable = false;              // verifying its last blob failed: not before retry_pack_after, whoever waits
-  bool stalled = false;                  // the mover waited in vain for a stream that used it
+  bool stalled = false;                  // the mover waited in vain for a stream that used it or for a scan
   bool requested = false;                // the thread that waits for room needs it: no victim
   bool hidden = false;                   // strict check: kRaw, handle kept, but unmapped
   bool ever_packed = false;              // since its content began

@@ -196,7 +196,7 @@ CUresult ReachCore::copy(std::span<const CopySpec> specs, StreamSlot& slot, bool
       },
       [&] {
         ScanRequest request;
-        request.number = sequence.announce();
+        request.number = sequence.announce(nullptr);
         const CUresult result = call();
         if (result != CUDA_SUCCESS) {
           sequence.done(request.number);

@@ -58,11 +58,13 @@ class DeviceReach final : public Reach {
     }
     if ((flags & (kFlagHoldsEdges | kFlagScanPending)) != 0) reach_core().edges.freed(base, bytes);
   }
-  uint64_t scans_queued() const override {
+  uint64_t scans_announced() const override {
     reach_core().packing_began();
-    return reach_core().sequence.queued();
+    return reach_core().sequence.announced();
   }
-  uint64_t scans_reported() const override { return reach_core().sequence.reported(); }
+  bool scan_may_tell_of(const Unit& unit, uint64_t up_to) const override {
+    return reach_core().sequence.may_tell_of(unit, up_to);
+  }
   void poll() override { reach_core().poll(); }
 
  private:

@@ -55,6 +55,9 @@ struct Carried {
   Behaviour* habit = nullptr;  // of the pinned buffer they come from: they may change until the stream gets there
 };
 
+// Whose addresses an operation may store: of what it reaches, or any (copies bring what the host wrote).
+enum class Stores : bool { kReached, kAnything };
+
 class ReachCore {
  public:
   ReachCore(FunctionQueries queries, uint64_t sample_every);
@@ -70,7 +73,7 @@ class ReachCore {
   // Anything that reads `roots`. `behaviour_of(places)` is asked at most once per try, `wants_scan(behaviour, reached
   // holders)` once: whether a scan belongs behind it.
   CUresult operate(Roots roots, FunctionRef<Behaviour&(uint64_t)> behaviour_of,
-                   FunctionRef<bool(Behaviour&, bool)> wants_scan, StreamSlot& slot, DriverCall call);
+                   FunctionRef<bool(Behaviour&, bool)> wants_scan, Stores stores, StreamSlot& slot, DriverCall call);
   // --- copies and sets (copying.cpp)
 
   // Makes both sides raw, calls, carries edges over: pointers in host bytes and in the source's holders become edges of

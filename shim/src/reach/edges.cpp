@@ -263,6 +263,7 @@ void Edges::close(std::span<const uint64_t> addresses, ReachSet* set, Closure* r
   const auto visit = [&](uint64_t, Holder& holder) {
     if (holder.visited == visit_) return;
     holder.visited = visit_;
+    if (holder.pending != 0) result->pending = true;
     if (holder.pending_copies != 0) result->copy_pending = true;
     if (!holder.holds()) return;
     result->holders = true;

@@ -33,6 +33,7 @@ void add_with_row(Unit* unit, ReachSet* set);
 
 struct Closure {
   bool holders = false;                      // at least one holder was reached
+  bool pending = false;                      // a holder is being scanned: what it holds may be more
   bool copy_pending = false;                 // a holder's host copy has not been scanned: its targets are not known yet
   std::vector<uint64_t>* reached = nullptr;  // wanted: one address on each page that was reached through a holder
 };

@@ -116,7 +116,7 @@ CUresult Graphs::launch(CUgraphExec exec, StreamSlot& slot, DriverCall call) {
         if (entry.reach == nullptr) return;
         for (const uint64_t word : entry.reach->words) walk.word(word);
       },
-      [&](uint64_t) -> Behaviour& { return behaviour; }, wants, slot, call);
+      [&](uint64_t) -> Behaviour& { return behaviour; }, wants, Stores::kAnything, slot, call);
 }
 
 Graphs& graphs() {

@@ -63,10 +63,10 @@ CUresult ReachCore::launch(FunctionInfo& info, void** params, void** extra, Stre
   CUresult result = CUDA_SUCCESS;
   if (launch_plainly(info, params, extra, slot, call, &result)) return result;
   t_launching = info.handle;
-  result =
-      operate([&](Walk& walk) { walk_params(info, params, extra, &walk); },
-              [&](uint64_t places) -> Behaviour& { return info.behaviour(places); },
-              [&](Behaviour& behaviour, bool holders) { return functions.wants_scan(behaviour, holders); }, slot, call);
+  result = operate([&](Walk& walk) { walk_params(info, params, extra, &walk); },
+                   [&](uint64_t places) -> Behaviour& { return info.behaviour(places); },
+                   [&](Behaviour& behaviour, bool holders) { return functions.wants_scan(behaviour, holders); },
+                   Stores::kReached, slot, call);
   t_launching = nullptr;
   if (strict_check() && (result == CUDA_ERROR_ILLEGAL_ADDRESS || result == CUDA_ERROR_LAUNCH_FAILED)) {
     log_parameters(info, params);
@@ -75,7 +75,8 @@ CUresult ReachCore::launch(FunctionInfo& info, void** params, void** extra, Stre
 }
 
 CUresult ReachCore::operate(Roots roots, FunctionRef<Behaviour&(uint64_t)> behaviour_of,
-                            FunctionRef<bool(Behaviour&, bool)> wants_scan, StreamSlot& slot, DriverCall call) {
+                            FunctionRef<bool(Behaviour&, bool)> wants_scan, Stores stores, StreamSlot& slot,
+                            DriverCall call) {
   if (streams().capturing(slot)) return call();
   if (strict_check()) poll();
   const bool strict = settings().pointers == Pointers::kStrict;
@@ -95,6 +96,7 @@ CUresult ReachCore::operate(Roots roots, FunctionRef<Behaviour&(uint64_t)> behav
     Closure closure;
     bool managed = false;
     bool met_holders = false;
+    bool read_host = false;  // memory that the host may change before the kernel reads it
     uint64_t version = 0;
     uint64_t places = 0;
     Behaviour* behaviour = nullptr;
@@ -111,6 +113,7 @@ CUresult ReachCore::operate(Roots roots, FunctionRef<Behaviour&(uint64_t)> behav
           if (met_holders) walk.close(edges, &closure);
           managed = walk.managed();
           places = walk.places();
+          read_host = walk.host_bytes_read() != 0;
           if (walk.host_bytes_read() != 0) {
             counters(slot.device).host_scans.fetch_add(walk.host_bytes_read(), std::memory_order_relaxed);
           }
@@ -134,7 +137,9 @@ CUresult ReachCore::operate(Roots roots, FunctionRef<Behaviour&(uint64_t)> behav
             need = Need::kPlan;
             return kAgain;
           }
-          number = sequence.announce();
+          const bool known =
+              stores == Stores::kReached && !closure.pending && !managed && !read_host && !reached->everything;
+          number = sequence.announce(known ? reached : nullptr);
           const CUresult launched = call();
           if (launched != CUDA_SUCCESS || plan.empty()) {
             if (launched == CUDA_SUCCESS) FunctionTable::scanned(*behaviour, {});
@@ -244,7 +249,7 @@ CUresult ReachCore::scan_before(Roots roots, StreamSlot& slot, bool managed_only
           walk.close(edges, &closure);
         },
         [&]() -> CUresult {
-          number = sequence.announce();
+          number = sequence.announce(nullptr);
           ScanRequest request;
           request.holders = std::move(plan);
           request.number = number;

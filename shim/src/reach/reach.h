@@ -10,6 +10,8 @@
 
 namespace loretoken {
 
+struct Unit;
+
 class Reach {
  public:
   virtual ~Reach() = default;
@@ -18,11 +20,11 @@ class Reach {
   // it before they lose them. Takes one short lock, waits for nothing.
   virtual void freed(uint64_t base, uint64_t bytes) = 0;
 
-  // A scan may still tell who holds the address of a unit. Scans are announced inside the section (or under the holds)
-  // of the operation they belong to. The mover therefore claims, waits for its grace period, reads scans_queued(), and
-  // packs only when scans_reported() has come that far; then kFlagIsTarget is final. Numbers are the process's.
-  virtual uint64_t scans_queued() const = 0;    // number of the last announced scan
-  virtual uint64_t scans_reported() const = 0;  // every scan up to this number has reported
+  // A scan may still tell who holds the address of a unit (sequence.h). The mover therefore claims, waits for its grace
+  // period, asks for the number of the last scan, and packs a unit only when none up to that number may tell of it;
+  // then kFlagIsTarget is final. Numbers are the process's.
+  virtual uint64_t scans_announced() const = 0;
+  virtual bool scan_may_tell_of(const Unit& unit, uint64_t up_to) const = 0;
   // Takes in what has reported, on all devices. Never waits, takes no lock of other rooms.
   virtual void poll() = 0;
 };

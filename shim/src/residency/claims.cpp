@@ -53,6 +53,10 @@ Fence Engine::uses_of(const Unit& unit) const {
   return streams().mark(unit.device, target ? ~uint64_t{0} : unit.stream_mask.load(std::memory_order_acquire));
 }
 
+bool Engine::scan_may_tell_of(const Unit& unit, uint64_t up_to) const {
+  return rt_.reach != nullptr && rt_.reach->scan_may_tell_of(unit, up_to);
+}
+
 // Raw units that may go, coldest first by the policy, claimed. mutex_ is held.
 std::vector<Engine::Claim> Engine::claim_coldest(uint64_t target) {
   const uint64_t now = reach_clock();
@@ -64,7 +68,7 @@ std::vector<Engine::Claim> Engine::claim_coldest(uint64_t target) {
       continue;
     }
     if (unit->stalled) {
-      unit->stalled = !streams().passed(uses_of(*unit));
+      unit->stalled = !streams().passed(uses_of(*unit)) || scan_may_tell_of(*unit, UINT64_MAX);
       waits_for_streams_ |= unit->stalled;
       if (unit->stalled) continue;
     }
@@ -115,23 +119,30 @@ void Engine::await_uses(std::vector<Claim>* claims, Lock& lock) {
   drop_cancelled(claims);
 }
 
-// Until every scan that is queued by now has reported. False: the claims are cancelled, or the scans lie behind a
-// stream that does not come to them. That stream may wait for the very thread that needs the room, so it is looked for
-// elsewhere first; after that for twice as long, since a long backlog looks alike.
-bool Engine::await_scans(FunctionRef<bool()> go_on) {
-  const uint64_t scans = rt_.reach->scans_queued();
+// Until no scan that is announced by now may tell who holds a claimed unit's address; what a scan may still tell of
+// when patience ends is given back. That scan may lie behind a stream which waits for the very thread that needs the
+// room, so other units are looked for first; after that there is twice the patience, since a long backlog looks alike.
+// mutex_ is held at entry and exit, and dropped meanwhile.
+void Engine::await_scans(std::vector<Claim>* claims, Lock& lock) {
+  const uint64_t last = rt_.reach->scans_announced();
+  const auto open = [&](const Claim& claim) { return scan_may_tell_of(*claim.unit, last); };
   const uint64_t until = now_ns() + (kScanPatienceNs << std::min(short_patience_, kMostScanDoublings));
-  for (rt_.reach->poll(); rt_.reach->scans_reported() < scans; rt_.reach->poll()) {
+  bool late = false;
+  while (!late && drop_cancelled(claims) && std::any_of(claims->begin(), claims->end(), open)) {
+    lock.unlock();
+    rt_.reach->poll();
     usleep(20);
-    if (!go_on()) return false;
-    if (now_ns() > until) {
-      ++short_patience_;
-      waits_for_streams_ = true;
-      return false;
-    }
+    late = now_ns() > until;
+    lock.lock();
   }
-  short_patience_ = 0;
-  return true;
+  short_patience_ = late ? short_patience_ + 1 : 0;
+  waits_for_streams_ |= late;
+  std::erase_if(*claims, [&](const Claim& claim) {
+    if (!open(claim)) return false;
+    claim.unit->stalled = true;
+    unclaim(*claim.unit);
+    return true;
+  });
 }
 
 // Victims in state kClaimed that no operation can reach any more without cancelling, and whose streams have passed what
@@ -145,12 +156,15 @@ std::vector<Engine::Claim> Engine::claim_victims(uint64_t target, Lock& lock) {
   };
   lock.unlock();
   bool waited = wait_for_readers(go_on);
+  lock.lock();
   // Whoever saw a unit raw has announced its scan by now; the scan may still tell that somebody holds the unit's
   // address. What was launched without that knowledge is gone from its section before the fence is taken.
-  if (waited && rt_.reach != nullptr && rt_.reach->scans_reported() < rt_.reach->scans_queued()) {
-    waited = await_scans(go_on) && wait_for_readers(go_on);
+  if (waited && rt_.reach != nullptr) {
+    await_scans(&claims, lock);
+    lock.unlock();
+    waited = wait_for_readers(go_on);
+    lock.lock();
   }
-  lock.lock();
   std::erase_if(claims, [&](const Claim& claim) {
     const Unit& unit = *claim.unit;
     // Reached since it was chosen: it is no longer cold.

@@ -15,7 +15,6 @@
 #include <thread>
 #include <vector>
 
-#include "base/function_ref.h"
 #include "residency/accounts.h"
 #include "residency/residency.h"
 #include "residency/workspace.h"
@@ -96,7 +95,8 @@ class Engine final : public Residency {
   };
   std::vector<Claim> claim_victims(uint64_t target, Lock& lock);
   std::vector<Claim> claim_coldest(uint64_t target);
-  bool await_scans(FunctionRef<bool()> go_on);
+  bool scan_may_tell_of(const Unit& unit, uint64_t up_to) const;
+  void await_scans(std::vector<Claim>* claims, Lock& lock);
   void await_uses(std::vector<Claim>* claims, Lock& lock);
   bool drop_cancelled(std::vector<Claim>* claims);
   Fence uses_of(const Unit& unit) const;
