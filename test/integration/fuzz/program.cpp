@@ -187,7 +187,10 @@ void Program::compare(Buffer* buffer) {
 }
 
 uint64_t Program::finish(bool whole) {
-  check(cu_.cuCtxSynchronize(), "cuCtxSynchronize");
+  // Not the whole context: that is an error while another thread captures.
+  for (CUstream stream : {streams_[0], streams_[1], CUstream{nullptr}}) {
+    check(cu_.cuStreamSynchronize(stream), "cuStreamSynchronize");
+  }
   for (auto it = buffers_.rbegin(); it != buffers_.rend(); ++it) {  // the last ones first: they are still raw
     if (it->live && it->table.empty() && (whole || it->unread)) compare(&*it);
   }
