@@ -58,12 +58,12 @@ const reserved64 = (count: number): FieldType<number[]> => array(u64, count);
 
 export const controlDevice = struct("loretoken_control_device", {
   uuid: bytes(16),
-  limit: u64,
-  virtual_size: u64,
+  limit: bits64,
+  virtual_size: bits64,
   verdict_mode: u32,
   verdict_guard: u32,
-  verdict_figure: u64,
-  verdict_limit: u64,
+  verdict_figure: i64,
+  verdict_limit: i64,
   verdict_backoff: u32,
   reserved0: u32,
   reserved: reserved64(3),
@@ -86,7 +86,7 @@ export const control = struct("loretoken_control", {
   max_power_milliwatts: u64,
   device_count: u32,
   device_size: u32,
-  heartbeat_ns: u64,
+  heartbeat_ns: bits64,
   integrity_threshold: u32,
   integrity_window_s: u32,
   penalty_window_ms: u32,
@@ -181,8 +181,8 @@ export const event = struct("loretoken_event", {
   from_mode: u32,
   to_mode: u32,
   reserved0: u32,
-  figure: u64,
-  limit: u64,
+  figure: i64,
+  limit: i64,
   text: text(128),
 });
 
@@ -220,3 +220,5 @@ export type Row = Value<typeof row>;
 export type ProcessEntry = Value<typeof processEntry>;
 export type TelemetryEvent = Value<typeof event>;
 export type TelemetryHeader = Value<typeof telemetryHeader>;
+export type Control = Value<typeof control>;
+export type ControlDevice = Value<typeof controlDevice>;
