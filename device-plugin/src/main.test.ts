@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -123,13 +123,11 @@ test("wrong settings end it with 2 and all that is wrong; help and version are t
 
 test("a host's folder that cannot be used ends it with the reason", (t) => {
   const node = nodeOf(t);
-  rmSync(node.hostFolder, { recursive: true, force: true });
-  mkdirSync(node.root, { recursive: true });
-  const words = [main, ...node.flags(), "--host-folder", "/proc/nowhere"];
+  const words = [main, ...node.flags(), "--host-folder", "/dev/null/host"];
   const { status, stdout } = spawnSync(process.execPath, words, { encoding: "utf8" });
   assert.equal(status, 1);
   assert.match(
     stdout,
-    /"error":"reading the allocations in \/proc\/nowhere\/allocations failed: ENOENT.*"msg":"start failed"/,
+    /"error":"reading the allocations in \/dev\/null\/host\/allocations failed: ENOTDIR.*"msg":"start failed"/,
   );
 });
