@@ -5,7 +5,7 @@ import type { Gpu } from "../units/ledger.ts";
 export const GiB = 1n << 30n;
 
 export function uuidOf(slot: number): string {
-  return `GPU-00000000-0000-0000-0000-${String(slot).padStart(12, "0")}`;
+  return `GPU-5eed0000-0000-0000-0000-${String(slot).padStart(12, "0")}`;
 }
 
 export function gpuOf(slot: number, physical = 24n * GiB): Gpu {
