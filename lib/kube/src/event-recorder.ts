@@ -70,7 +70,8 @@ export class EventRecorder {
    * @returns false if the queue is full; whoever still has the event elsewhere comes back later
    */
   record(input: EventInput, settled?: (outcome: Outcome) => void): boolean {
-    const time = input.time ?? this.#clock.now();
+    const now = this.#clock.now();
+    const time = Math.min(input.time ?? now, now);
     const kept = this.#queue.add(input, { time, mark: input.mark, settled });
     if (kept) this.#wake.abort();
     else ++this.#figures.rejected;
