@@ -78,7 +78,10 @@ export class ContainerTelemetry {
   poll(now: number): void {
     this.#guarded(() => {
       const peek = this.#options.reader.peek(this.holding.telemetry);
-      if (peek === undefined) return this.#vanished();
+      if (peek === undefined) {
+        this.#vanished();
+        return;
+      }
       this.fileSize = peek.fileSize;
       const same = peek.inode === this.#position?.inode && peek.eventNext === this.#position.number;
       const events = !same && peek.eventNext > 0 && this.holding.owner !== undefined;
@@ -127,7 +130,10 @@ export class ContainerTelemetry {
     const before = this.#position;
     const from = before === undefined ? 1 : Math.max(1, before.number);
     let snapshot = reader.read(path, from);
-    if (snapshot === undefined) return this.#vanished();
+    if (snapshot === undefined) {
+      this.#vanished();
+      return;
+    }
     // A new ring has events that were left out as known ones.
     if (from > 1 && readRing(snapshot, before).position.epoch !== before?.epoch)
       snapshot = reader.read(path) ?? snapshot;
@@ -144,6 +150,8 @@ export class ContainerTelemetry {
     const abandoned = patience !== undefined && now - patience.since >= abandonedAfter ? patience.number : undefined;
     const reading = readRing(snapshot, this.#position, abandoned);
     const { epoch, inode } = reading.position;
+    // A new ring is kept on disk as such before anything of it is delivered: marks must not start over.
+    if (epoch !== this.#position?.epoch) this.#tracker.begin({ epoch, inode, number: 0, realtime: 0 }).settled();
     if (reading.unfinished === undefined) this.#unfinished = undefined;
     else if (reading.unfinished !== patience?.number) this.#unfinished = { number: reading.unfinished, since: now };
     if (reading.lost > 0) {

@@ -5,6 +5,7 @@ import { Client } from "./client.ts";
 import { type CoreEvent, type EventInput, eventName } from "./event-objects.ts";
 import { EventRecorder, type RecorderOptions } from "./event-recorder.ts";
 import { TestApiServer } from "./testing/api-server.ts";
+import { until } from "./testing/until.ts";
 
 const regarding = { apiVersion: "v1", kind: "Pod", namespace: "team", name: "train-0", uid: "u-1" };
 const heat: EventInput = { regarding, type: "Warning", reason: "ThermalBackoff", message: "91 °C, limit 87 °C" };
@@ -49,14 +50,6 @@ async function setUp(context: TestContext): Promise<Setup> {
         | CoreEvent
         | undefined,
   };
-}
-
-async function until(what: string, condition: () => boolean, limit = 5000): Promise<void> {
-  const end = performance.now() + limit;
-  while (!condition()) {
-    assert.ok(performance.now() < end, `not within ${limit} ms: ${what}`);
-    await pause(5);
-  }
 }
 
 const mark = (number: number, epoch = 1): { mark: { source: string; epoch: number; number: number } } => ({
