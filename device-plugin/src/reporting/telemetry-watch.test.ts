@@ -1,85 +1,10 @@
 import assert from "node:assert/strict";
-import {
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  truncateSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import test, { type TestContext } from "node:test";
-import type { EventInput, Outcome } from "@loretoken/kube";
+import test from "node:test";
 import { TelemetryBytes } from "@loretoken/telemetry/testing";
-import type { Holding } from "../holding.ts";
-import { holdingOf } from "../testing/fixtures.ts";
-import { recordingLog } from "../testing/log.ts";
-import { mostTelemetryBytes, TelemetryWatch, type WatchOptions } from "./telemetry-watch.ts";
-
-const owner = { namespace: "team", pod: "train-0", podUid: "u-1", container: "main" };
-
-/** A recorder that keeps what it is told, and settles when asked. */
-class Recorded {
-  readonly inputs: EventInput[] = [];
-  room = Number.POSITIVE_INFINITY;
-  readonly #unsettled: ((outcome: Outcome) => void)[] = [];
-
-  record(input: EventInput, settled?: (outcome: Outcome) => void): boolean {
-    if (this.inputs.length >= this.room) return false;
-    this.inputs.push(input);
-    if (settled !== undefined) this.#unsettled.push(settled);
-    return true;
-  }
-
-  /** @param count the first of those that wait */
-  settle(count = this.#unsettled.length): void {
-    for (const settled of this.#unsettled.splice(0, count)) settled("delivered");
-  }
-
-  get numbers(): (number | undefined)[] {
-    return this.inputs.map(({ mark }) => mark?.number);
-  }
-}
-
-class Node {
-  readonly folder: string;
-  readonly log = recordingLog();
-  holdings: Holding[] = [];
-  now = 1_000_000;
-
-  constructor(context: TestContext) {
-    this.folder = mkdtempSync(join(tmpdir(), "reporting-"));
-    context.after(() => rmSync(this.folder, { recursive: true, force: true }));
-  }
-
-  hold(id: string, changes: Partial<Holding> = { owner }): Holding {
-    const telemetry = join(this.folder, id, "telemetry");
-    mkdirSync(dirname(telemetry), { recursive: true });
-    const holding = holdingOf(id, ["0-1", "0-2"], { telemetry, ...changes });
-    this.holdings = [...this.holdings.filter((other) => other.id !== id), holding];
-    return holding;
-  }
-
-  /** As the agent makes a file: under another name first, or in place as programs write to it. */
-  place(holding: Holding, file: TelemetryBytes, renew = false): void {
-    const path = renew ? `${holding.telemetry}.new` : holding.telemetry;
-    writeFileSync(path, file.data);
-    if (renew) renameSync(path, holding.telemetry);
-  }
-
-  watch(recorder: Recorded, options: Partial<WatchOptions> = {}): TelemetryWatch {
-    return new TelemetryWatch({
-      holdings: () => this.holdings,
-      recorder,
-      log: this.log,
-      now: () => this.now,
-      ...options,
-    });
-  }
-}
+import { mostTelemetryBytes, type TelemetryWatch } from "./telemetry-watch.ts";
+import { Node, Recorded } from "./testing/node.ts";
 
 const hot = { guard: 2, from_mode: 0, to_mode: 1, figure: 91_000, limit: 87_000 };
 
