@@ -64,6 +64,7 @@ format: ## rewrites sources in the project's format
 
 generate: build ## writes the generated files anew
 	@scripts/bootstrap.sh node
+	@$(MAKE) node_modules/.package-lock.json
 	@scripts/generate.sh .
 
 package: build ## the npm package of the command line, with the shim in it (cli/*.tgz)
