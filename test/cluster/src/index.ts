@@ -8,3 +8,5 @@ export { until, type WaitOptions } from "./cluster/until.ts";
 export { busybox, libraries, node } from "./images/bases.ts";
 export { type Image, type ImageConfig, writeImage } from "./images/image.ts";
 export { type Entry, folder } from "./images/layer.ts";
+export { conditionOf, type ExecResult, type PodOptions, Pods } from "./testing/pods.ts";
+export { foreign, needsOwnCluster, Target, useTarget } from "./testing/target.ts";

@@ -225,25 +225,11 @@ export class Cluster {
     await this.apiReady();
     await Promise.all([controllers, scheduler, kubelet, proxy].map((component) => component?.start()));
     if (this.node !== undefined) await this.nodeReady();
-    if (controllers !== undefined) await this.#defaultServiceAccount();
   }
 
   async #importImages(node: Node): Promise<void> {
     await until("containerd answers", () => this.exec(node.ctr("version")), { check: () => this.#check() });
     for (const image of [await pauseImage(this.folder), ...(this.options.images ?? [])]) await this.loadImage(image);
-  }
-
-  /** Pods are refused until the controllers have made it. */
-  async #defaultServiceAccount(): Promise<void> {
-    const api = (await this.kubeConfig()).makeApiClient(CoreV1Api);
-    await until(
-      "the default service account is there",
-      async () => {
-        await api.readNamespacedServiceAccount({ name: "default", namespace: "default" });
-        return true;
-      },
-      { check: () => this.#check() },
-    );
   }
 
   async #powerOff(): Promise<void> {

@@ -160,6 +160,7 @@ state = "${this.#path("containerd/state")}"
       apiVersion: "kubeproxy.config.k8s.io/v1alpha1",
       kind: "KubeProxyConfiguration",
       mode: "nftables",
+      nftables: { masqueradeAll: true }, // pods share a bridge: an answer would go past the translation otherwise
       clientConnection: { kubeconfig: this.#control.writeKubeconfig("proxy") },
       clusterCIDR: "10.88.0.0/16",
       conntrack: { maxPerCore: 0, min: 0 },

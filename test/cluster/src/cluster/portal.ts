@@ -40,7 +40,8 @@ export class Portals {
   }
 
   #join(outside: Socket, target: string): void {
-    const inside = connect(this.#socketFile, () => inside.write(`${target}\n`));
+    const inside = connect(this.#socketFile);
+    inside.write(`${target}\n`);
     for (const [from, to] of [
       [outside, inside],
       [inside, outside],

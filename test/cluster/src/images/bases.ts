@@ -5,25 +5,12 @@ import path from "node:path";
 import { type Image, writeImage } from "./image.ts";
 import type { Entry } from "./layer.ts";
 
-const applets = [
-  "sh",
-  "cat",
-  "ls",
-  "sleep",
-  "echo",
-  "env",
-  "head",
-  "wget",
-  "nc",
-  "kill",
-  "ps",
-  "dd",
-  "mkdir",
-  "rm",
-  "grep",
-];
+const applets = "sh cat ls sleep echo env head wc kill ps dd mkdir rm grep ip".split(" ");
 
-/** A shell and some tools, as one static program. @throws {Error} where Debian's `busybox-static` is missing */
+/**
+ * A shell and some tools, as one static program; none that looks up names, which a static C library dies of.
+ * @throws {Error} where Debian's `busybox-static` is missing
+ */
 export function busybox(): Entry[] {
   const file = ["/usr/bin/busybox", "/bin/busybox"].find((candidate) => existsSync(candidate));
   if (file === undefined) throw new Error("there is no busybox: run scripts/bootstrap.sh cluster");
