@@ -45,6 +45,7 @@ export class Cluster {
   readonly #portals: Portals | undefined;
   readonly #portal: Component | undefined;
   readonly #others: Component[] = [];
+  readonly #binFolder: string;
   #space: Space | undefined;
 
   private constructor(options: ClusterOptions, name: string, programs: Programs, ports: number[]) {
@@ -85,8 +86,6 @@ export class Cluster {
     }
     this.#binFolder = linkPrograms(this.folder, programs);
   }
-
-  readonly #binFolder: string;
 
   /**
    * Brings a cluster up and waits until it is ready; a node takes 10 to 20 s of two cores.
@@ -144,6 +143,11 @@ export class Cluster {
   async portal(host: string, port: number): Promise<number> {
     if (this.#portals === undefined) throw new Error("this cluster has no node, and its ports are this machine's");
     return this.#portals.to(host, port);
+  }
+
+  /** A command of this machine that makes an OCI tar, appended to it, known to the node. */
+  get imageCommand(): string[] {
+    return this.#openSpace().command(this.#requireNode().ctr("images", "import"));
   }
 
   /** Makes an OCI tar known to the node. */
