@@ -5,9 +5,9 @@ set -euo pipefail
 name=$1 first=$2
 shift 2
 while read -r _ point type _; do
-  case $type in
-    cgroup2) if [ -d "$point/$name/init" ]; then echo $$ > "$point/$name/init/cgroup.procs"; else echo $$ > "$point/$name/cgroup.procs"; fi ;;
-    cgroup) echo $$ > "$point/$name/cgroup.procs" ;;
-  esac
+  case $type in cgroup | cgroup2) ;; *) continue ;; esac
+  group=$point/$name
+  if [ -d "$group/init" ]; then group=$group/init; fi
+  echo $$ > "$group/cgroup.procs"
 done < /proc/self/mounts
 exec nsenter --target "$first" --mount --net --pid --uts --ipc --cgroup -- "$@"

@@ -40,10 +40,24 @@ for group in "${groups[@]}"; do
   done
 done
 
+# The cgroup is the root of the cgroup namespace. Version 2 hands controllers down only from a cgroup without processes, so
+# there its own are in `init`.
+for group in "${groups[@]}"; do
+  if [ -e "$group/cgroup.controllers" ]; then mkdir -p "$group/init"; fi
+done
+start() {
+  local group
+  for group in "$@"; do
+    if [ -d "$group/init" ]; then echo $$ > "$group/init/cgroup.procs"; fi
+  done
+  exec setpriv --pdeathsig KILL unshare --net --mount --pid --uts --ipc --fork --kill-child=KILL --mount-proc \
+    --propagation private bash "$here/namespaces.sh" "$folder"
+}
+export -f start
+export here folder
 (
   for group in "${groups[@]}"; do echo "$BASHPID" > "$group/cgroup.procs"; done
-  exec setpriv --pdeathsig KILL unshare --net --mount --pid --cgroup --uts --ipc --fork --kill-child=KILL --mount-proc \
-    --propagation private bash "$here/namespaces.sh" "$folder" "$name" <&0
+  exec setpriv --pdeathsig KILL unshare --cgroup bash -c 'start "$@"' start "${groups[@]}" <&0
 ) <&0 &
 unshare=$!
 first=

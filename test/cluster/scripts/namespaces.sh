@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Process 1 of a node: makes the mounts, the cgroup tree and the network that kubelet and containerd expect, none of which the
 # machine sees, prints `ready`, and reaps until standard input closes. Everything inside ends with it.
-#   namespaces.sh <folder> <name>
+#   namespaces.sh <folder>
 set -euo pipefail
-folder=$1 name=$2
+folder=$1
 mkdir -p "$folder"/{lib,log,sysctl,mnt}
 hostname node1
 mount --make-rshared /
@@ -23,9 +23,6 @@ mount_cgroups() {
   mount -t sysfs sysfs /sys
   if [ "$(stat -fc %T "$folder/mnt/cgroup")" = cgroup2fs ]; then
     mount -t cgroup2 cgroup2 /sys/fs/cgroup
-    # Controllers can be handed down only by a cgroup that holds no process itself.
-    mkdir -p /sys/fs/cgroup/init
-    echo 1 > /sys/fs/cgroup/init/cgroup.procs
     for controllers in $(cat /sys/fs/cgroup/cgroup.controllers); do
       echo "+$controllers" > /sys/fs/cgroup/cgroup.subtree_control
     done
