@@ -131,6 +131,26 @@ test("a container restarted in place starts at its own first event, with marks t
   );
 });
 
+test("marks stay the same over a restart, also after containers restarted in place twice", (context) => {
+  const node = new Node(context);
+  const holding = node.hold("a");
+  node.place(holding, new TelemetryBytes().event(1, hot));
+  const first = new Recorded();
+  const watch = node.watch(first);
+  watch.poll();
+  first.settle();
+  watch.poll();
+  node.now += 10_000;
+  node.place(holding, new TelemetryBytes(), true);
+  watch.poll();
+  node.place(holding, new TelemetryBytes().event(11, hot), true);
+  watch.poll();
+  const second = new Recorded();
+  node.watch(second).poll();
+  assert.deepEqual(second.inputs[0]?.mark, { source: "a", epoch: 3, number: 1 });
+  assert.deepEqual(second.inputs[0]?.mark, first.inputs[1]?.mark);
+});
+
 test("the same file with a new ring in it, further on than the old one was, is read from its first event", (context) => {
   const node = new Node(context);
   const holding = node.hold("a");

@@ -78,6 +78,15 @@ test("a new file starts at its own first event: by inode, by count, or by what i
   }
 });
 
+test("the position's own event, copied while it was overwritten, does not make the ring a new one", () => {
+  const { position } = readRing(snapshot(filled(3)));
+  const file = filled(MAX_EVENTS);
+  file.slot(3, { realtime_ns: 99e9 });
+  const read = readRing(snapshot(file, { eventNextAfter: MAX_EVENTS + 3 }), position);
+  assert.equal(read.position.epoch, position.epoch);
+  assert.deepEqual([read.lost, read.events[0]?.number], [0, 4]);
+});
+
 test("whatever the figures of a hostile file, a reading ends and holds at most the ring", () => {
   for (const event_next of [2 ** 53 - 1, 2 ** 60, 2 ** 64 - 2048]) {
     const file = filled(10).header({ event_next });
