@@ -11,12 +11,14 @@ import type { Telemetry } from "./file.ts";
 export type Alive = (pid: number, startTime: number) => boolean;
 
 /**
- * A process that holds memory has an entry in the process table, which its fellows free once it is gone; that is known
- * without seeing the container's processes. The last one of a container has no fellows: for it `alive` is asked.
+ * A process that held memory has an entry in the process table, which its fellows free once it is gone; that is known
+ * without seeing the container's processes. The last one of a container has no fellows: for it `alive` is asked. A table
+ * without entries says that no process ever held memory, because each runs as on plain CUDA, say: then all rows count.
  */
 export function liveRows(telemetry: Pick<Telemetry, "rows" | "processes">, alive: Alive = () => true): Row[] {
   const held = new Set(telemetry.processes.map(({ pid, start_time }) => `${pid}/${start_time}`));
-  return telemetry.rows.filter((row) => held.has(`${row.pid}/${row.start_time}`) && alive(row.pid, row.start_time));
+  const holds = (row: Row): boolean => held.size === 0 || held.has(`${row.pid}/${row.start_time}`);
+  return telemetry.rows.filter((row) => holds(row) && alive(row.pid, row.start_time));
 }
 
 const mostDead = 10_000;

@@ -87,6 +87,19 @@ test("gauges count for live processes only, and never below zero", () => {
   assert.equal(usageOf([]).mode, "full");
 });
 
+test("where no process ever held memory, the mode of each counts", () => {
+  const file = new TelemetryBytes().row(0, {
+    pid: 1,
+    start_time: 10,
+    mode: 2,
+    mode_guard: 6,
+    mode_cause: "no kernels",
+  });
+  const usage = usageOf(liveRows(decodeTelemetry(file.data)));
+  assert.deepEqual([usage.mode, usage.modeGuard, usage.modeCause], ["off", "driver", "no kernels"]);
+  assert.equal(usageOf(liveRows(decodeTelemetry(file.data), () => false)).mode, "full");
+});
+
 test("processes are found by the pid of their own namespace and their start time", (context) => {
   const proc = mkdtempSync(join(tmpdir(), "proc-"));
   context.after(() => rmSync(proc, { recursive: true }));
