@@ -40,7 +40,7 @@ export class TelemetryWatch {
   #eventsLost = 0;
 
   constructor(options: WatchOptions) {
-    const { holdings, recorder, log, now = Date.now, alive, figuresEvery = 5000, saveEvery = 30_000 } = options;
+    const { holdings, recorder, log, now = Date.now, alive, figuresEvery = 10_000, saveEvery = 30_000 } = options;
     this.#holdings = holdings;
     this.#recorder = recorder;
     this.#log = log;
