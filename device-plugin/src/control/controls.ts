@@ -74,6 +74,13 @@ export class Controls {
     }
   }
 
+  /** Before a container starts: its file must be there. @throws as `adopt`. */
+  ensure(holding: Holding): void {
+    if (this.#open.has(holding.id) && existsSync(holding.control)) return;
+    this.forget(holding.id);
+    this.adopt(holding);
+  }
+
   /** Writes all files: verdicts, policy and heartbeat as they are now. One that fails hinders no other. */
   writeAll(holdings: readonly Holding[]): void {
     for (const holding of holdings) {
