@@ -187,9 +187,9 @@ async function events(context: TestContext, cluster: Cluster, client: Client): P
   await context.test("on the node: in default, found by the node's name, later figures in the message", async () => {
     const { recorder, stop } = start();
     const node = new NodeEvents("node1", recorder);
-    node.ecc(uuidOf(0), 1);
+    node.ecc(uuidOf(0), 1, Date.now());
     await until("first", async () => recorder.figures.delivered === 1);
-    node.ecc(uuidOf(0), 7);
+    node.ecc(uuidOf(0), 7, Date.now());
     await until("second", async () => recorder.figures.delivered === 2);
     await stop();
     const found = (await list("default")).filter(({ reason }) => reason === "EccError");
@@ -197,14 +197,14 @@ async function events(context: TestContext, cluster: Cluster, client: Client): P
       found.map(({ count, involvedObject }) => [count, involvedObject.kind, involvedObject.name]),
       [[2, "Node", "node1"]],
     );
-    assert.match(found[0]?.message ?? "", /: 7 memory errors that could not be corrected$/);
+    assert.match(found[0]?.message ?? "", /could not be corrected, 7 since the GPU was started$/);
   });
 
   await context.test("of a namespace that is not there: refused, and the next one is delivered", async () => {
     const { recorder, stop } = start();
     const regarding = { apiVersion: "v1", kind: "Pod", namespace: "nowhere", name: "x", uid: "x" };
     recorder.record({ regarding, type: "Warning", reason: "ThermalBackoff", message: "x" });
-    new NodeEvents("node1", recorder).xid(uuidOf(0), 79);
+    new NodeEvents("node1", recorder).xid(uuidOf(0), 79, Date.now());
     await until("settled", async () => recorder.figures.waiting === 0);
     await stop();
     assert.deepEqual([recorder.figures.refused, recorder.figures.delivered], [1, 1]);

@@ -48,7 +48,6 @@ export class ContainerTelemetry {
   usage: Usage = usageOf([]);
   /** Why the file cannot be read; undefined also before the first process of the container. */
   fault: { readonly kind: TelemetryFault | "unreadable"; readonly message: string } | undefined;
-  fileSize = 0;
   readonly #options: FollowOptions;
   readonly #sum: CounterSum;
   readonly #tracker: DeliveryTracker;
@@ -70,6 +69,11 @@ export class ContainerTelemetry {
     this.#sum = new CounterSum(counters);
   }
 
+  /** An event is about a pod by its UID, which comes from the API server and may be late. */
+  get #ownerKnown(): boolean {
+    return this.holding.owner !== undefined && this.holding.owner.podUid !== "";
+  }
+
   get counters(): Counters {
     return this.#sum.totals;
   }
@@ -82,9 +86,8 @@ export class ContainerTelemetry {
         this.#vanished();
         return;
       }
-      this.fileSize = peek.fileSize;
       const same = peek.inode === this.#position?.inode && peek.eventNext === this.#position.number;
-      const events = !same && peek.eventNext > 0 && this.holding.owner !== undefined;
+      const events = !same && peek.eventNext > 0 && this.#ownerKnown;
       if (events || now - this.#readAt >= this.#options.figuresEvery) this.#read(now);
     });
   }
@@ -138,11 +141,10 @@ export class ContainerTelemetry {
     if (from > 1 && readRing(snapshot, before).position.epoch !== before?.epoch)
       snapshot = reader.read(path) ?? snapshot;
     this.fault = undefined;
-    this.fileSize = snapshot.fileSize;
     this.usage = usageOf(liveRows(snapshot, alive));
     this.#changed = this.#sum.update(snapshot.rows) || this.#changed;
     this.#readAt = now;
-    if (this.holding.owner !== undefined) this.#report(snapshot, now);
+    if (this.#ownerKnown) this.#report(snapshot, now);
   }
 
   #report(snapshot: Snapshot, now: number): void {

@@ -91,7 +91,7 @@ function containersOf(holdings: readonly Holding[], picture: NodePicture): GpuCo
     const { owner } = holding;
     if (owner === undefined) continue;
     const usage = usageFor(picture, holding.id);
-    rows.set(`${owner.podUid}/${owner.container}`, {
+    rows.set(`${owner.namespace}/${owner.pod}/${owner.container}`, {
       namespace: owner.namespace,
       pod: owner.pod,
       podUid: owner.podUid,
@@ -105,11 +105,8 @@ function containersOf(holdings: readonly Holding[], picture: NodePicture): GpuCo
       modeCause: usage.modeGuard === "none" ? "" : cleanText(usage.modeCause),
     });
   }
-  return [...rows.values()].sort((a, b) => key(a).localeCompare(key(b)));
+  return [...rows].sort(([a], [b]) => a.localeCompare(b)).map(([, row]) => row);
 }
-
-const key = ({ namespace, pod, container, podUid }: GpuContainer): string =>
-  `${namespace}/${pod}/${container}/${podUid}`;
 
 /** Written by a program of the container. */
 function cleanText(text: string): string {

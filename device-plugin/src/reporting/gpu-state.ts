@@ -1,4 +1,7 @@
-/** A GPU of the node as the agent sees it; who holds how much of it follows from the holdings. */
+/** A GPU of the node as it is reported; who holds how much of it follows from the holdings. */
+import type { GpuState as MonitoredGpu } from "../monitor/monitor.ts";
+import { unitBytes } from "../units/ids.ts";
+
 export interface GpuState {
   /** As in device IDs, `<index>-<unit>`. */
   readonly index: number;
@@ -16,4 +19,25 @@ export interface GpuState {
   readonly marginToSlowdown?: number | undefined;
   readonly power?: number | undefined;
   readonly powerLimit?: number | undefined;
+}
+
+export function reportedGpu(gpu: MonitoredGpu): GpuState {
+  const { reading } = gpu;
+  return {
+    index: gpu.slot,
+    uuid: gpu.uuid,
+    model: gpu.name,
+    health: gpu.health,
+    physical: gpu.physical,
+    virtual: BigInt(gpu.capacity.units) * unitBytes,
+    units: gpu.offered.length,
+    temperature: reading?.temperature,
+    marginToSlowdown: reading?.marginToSlowdown,
+    power: watts(reading?.powerMilliwatts),
+    powerLimit: watts(reading?.powerLimitMilliwatts),
+  };
+}
+
+function watts(milliwatts: number | undefined): number | undefined {
+  return milliwatts === undefined ? undefined : milliwatts / 1000;
 }

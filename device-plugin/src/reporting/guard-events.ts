@@ -49,12 +49,13 @@ export function lostEvents(holding: Holding, owner: Owner, lost: number, positio
   };
 }
 
-export function oversized(holding: Holding, owner: Owner, found: number, allowed: number): EventInput {
+/** @param found bytes that the telemetry file had */
+export function telemetryResized(holding: Holding, owner: Owner, found: number): EventInput {
   return {
     regarding: podReference(owner),
-    type: reasons.TelemetryOversized.type,
-    reason: "TelemetryOversized" satisfies Reason,
-    message: `the telemetry file of container ${owner.container} had grown to ${found} bytes, ${allowed} are allowed; it was cut back`,
+    type: reasons.TelemetryResized.type,
+    reason: "TelemetryResized" satisfies Reason,
+    message: `the telemetry file of container ${owner.container} had ${found} bytes; it was put back to its size`,
     series: seriesOf(holding, owner),
   };
 }

@@ -1,6 +1,7 @@
 /** What happens to the node's GPUs, as Kubernetes Events on the Node. */
 import { type Reason, reasons } from "@loretoken/api";
-import type { EventInput, EventRecorder, ObjectReference } from "@loretoken/kube";
+import type { EventRecorder, ObjectReference } from "@loretoken/kube";
+import type { Verdict } from "../control/block.ts";
 
 /** Reasons that are about nodes. */
 export type NodeReason = {
@@ -24,53 +25,58 @@ export class NodeEvents {
     this.#recorder = recorder;
   }
 
-  /** @param code the XID; @param gpuUuid undefined if the driver did not say which GPU */
-  xid(gpuUuid: string | undefined, code: number): void {
-    const where = gpuUuid === undefined ? "a GPU" : `GPU ${gpuUuid}`;
-    this.#record("XidError", `${where}: the driver reported XID ${code}`, `${gpuUuid ?? ""}/${code}`);
+  /** @param at milliseconds since the epoch */
+  xid(gpuUuid: string, code: number, at: number): void {
+    this.#record("XidError", `GPU ${gpuUuid}: the driver reported XID ${code}`, `${gpuUuid}/${code}`, at);
   }
 
-  /** @param count uncorrected errors since the GPU's start */
-  ecc(gpuUuid: string, count: number): void {
-    this.#record("EccError", `GPU ${gpuUuid}: ${count} memory errors that could not be corrected`, gpuUuid);
-  }
-
-  /** @param cause the driver's words */
-  lost(gpuUuid: string, cause: string): void {
-    this.#record("GpuLost", `GPU ${gpuUuid} stopped answering: ${cause}`, gpuUuid);
+  /** @param count uncorrected errors since the GPU was started, if the card says */
+  ecc(gpuUuid: string, count: number | undefined, at: number): void {
+    const since = count === undefined ? "" : `, ${count} since the GPU was started`;
+    this.#record("EccError", `GPU ${gpuUuid}: a memory error that could not be corrected${since}`, gpuUuid, at);
   }
 
   unhealthy(gpuUuid: string, cause: string): void {
     this.#record("GpuUnhealthy", `GPU ${gpuUuid} gets no new containers: ${cause}`, gpuUuid);
   }
 
-  /** @param after milliseconds that it was ill */
-  recovered(gpuUuid: string, after: number): void {
-    this.#record("GpuRecovered", `GPU ${gpuUuid} gets containers again after ${Math.round(after / 1000)} s`, gpuUuid);
+  /** @param after milliseconds that it was ill, if that is known */
+  recovered(gpuUuid: string, after: number | undefined): void {
+    const time = after === undefined ? "" : ` after ${Math.round(after / 1000)} s`;
+    this.#record("GpuRecovered", `GPU ${gpuUuid} gets containers again${time}`, gpuUuid);
   }
 
-  /** @param verdict what the agent tells the shims, in words with figure and limit */
-  backoff(guard: "thermal" | "power", gpuUuid: string, verdict: string): void {
-    this.#record(guard === "thermal" ? "ThermalBackoff" : "PowerBackoff", `GPU ${gpuUuid}: ${verdict}`, gpuUuid);
+  /** Heat and power; what the driver reports of faults has events of its own. */
+  verdict(gpuUuid: string, before: Verdict | undefined, after: Verdict | undefined): void {
+    const guard = (after ?? before)?.guard;
+    if (guard !== "thermal" && guard !== "power") return;
+    if (after === undefined) this.#record("CompressionResumed", `GPU ${gpuUuid}: ${guard} limit kept again`, gpuUuid);
+    else this.#record(backoffs[guard], `GPU ${gpuUuid}: ${verdictWords(after)}`, gpuUuid);
   }
 
-  /** @param error what Allocate answered, with its figures */
-  refused(error: string): void {
-    this.#record("AllocationRefused", error, "");
+  /** @param message what Allocate answered, with its figures */
+  refused(reason: string, message: string, gpuUuid: string | undefined): void {
+    this.#record("AllocationRefused", message, `${reason}/${gpuUuid ?? ""}`);
   }
 
-  hostFolderFull(error: string): void {
-    this.#record("HostFolderFull", error, "");
-  }
-
-  #record(reason: NodeReason, message: string, series: string): void {
-    const input: EventInput = {
+  #record(reason: NodeReason, message: string, series: string, time?: number): void {
+    this.#recorder.record({
       regarding: nodeReference(this.#node),
       type: reasons[reason].type,
       reason,
       message,
       series,
-    };
-    this.#recorder.record(input);
+      ...(time === undefined ? {} : { time }),
+    });
   }
+}
+
+const backoffs = { thermal: "ThermalBackoff", power: "PowerBackoff" } as const;
+
+function verdictWords({ guard, mode, figure, limit, backoff }: Verdict): string {
+  const unit = guard === "thermal" ? "°C" : "W";
+  const amount = (milli: number): string => `${(milli / 1000).toFixed(guard === "thermal" ? 1 : 0)} ${unit}`;
+  const figures = limit === 0 ? "the card slows itself down" : `${amount(figure)}, limit ${amount(limit)}`;
+  const does = mode === "full" ? `packing at 1/${2 ** backoff} of its rate` : `mode at most ${mode}`;
+  return `${figures}; ${does}`;
 }

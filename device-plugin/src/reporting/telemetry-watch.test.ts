@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import test from "node:test";
 import { TelemetryBytes } from "@loretoken/telemetry/testing";
-import { mostTelemetryBytes, type TelemetryWatch } from "./telemetry-watch.ts";
-import { Node, Recorded } from "./testing/node.ts";
+import type { TelemetryWatch } from "./telemetry-watch.ts";
+import { Node, owner, Recorded } from "./testing/node.ts";
 
 const hot = { guard: 2, from_mode: 0, to_mode: 1, figure: 91_000, limit: 87_000 };
 
@@ -45,6 +45,8 @@ test("events wait in the ring until the container's owner is known", (context) =
     watch.poll();
     node.now += 1000;
   }
+  node.hold("a", { owner: { ...owner, podUid: "" } });
+  watch.poll();
   assert.equal(recorder.inputs.length, 0);
   node.hold("a");
   watch.poll();
@@ -249,22 +251,6 @@ test("damaged files are told once each, and do not disturb the others", (context
   truncateSync(bad.telemetry, 0);
   watch.poll();
   assert.equal(watch.containers[0]?.fault, undefined);
-});
-
-test("a file that grew is cut back and told", (context) => {
-  const node = new Node(context);
-  const holding = node.hold("a");
-  node.place(holding, new TelemetryBytes());
-  truncateSync(holding.telemetry, 1 << 30);
-  const recorder = new Recorded();
-  const watch = node.watch(recorder);
-  watch.poll();
-  watch.poll();
-  assert.equal(statSync(holding.telemetry).size, mostTelemetryBytes);
-  assert.deepEqual(
-    recorder.inputs.map(({ reason }) => reason),
-    ["TelemetryOversized"],
-  );
 });
 
 test("a state on disk that cannot be understood is as none", (context) => {

@@ -4,13 +4,12 @@
  *
  * An event stays in its ring until the kubelet has said whose container it is, and as long as the recorder has no room.
  */
-import { truncateSync } from "node:fs";
 import type { EventRecorder } from "@loretoken/kube";
 import { type Alive, TelemetryReader } from "@loretoken/telemetry";
 import type { Holding } from "../holding.ts";
 import { type Log, messageOf } from "../log.ts";
 import { ContainerTelemetry, type FollowOptions, type RingReport } from "./container-telemetry.ts";
-import { guardEvent, lostEvents, oversized } from "./guard-events.ts";
+import { guardEvent, lostEvents } from "./guard-events.ts";
 
 export interface WatchOptions {
   holdings: () => readonly Holding[];
@@ -24,9 +23,6 @@ export interface WatchOptions {
   figuresEvery?: number;
   saveEvery?: number;
 }
-
-/** No version's telemetry file is larger. */
-export const mostTelemetryBytes = 1 << 20;
 
 export class TelemetryWatch {
   readonly #holdings: () => readonly Holding[];
@@ -89,7 +85,6 @@ export class TelemetryWatch {
   #look(container: ContainerTelemetry, look: () => void): void {
     look();
     this.#tellFault(container);
-    if (container.fileSize > mostTelemetryBytes) this.#cutBack(container);
     this.#save(container, false);
   }
 
@@ -135,20 +130,6 @@ export class TelemetryWatch {
     else {
       this.#faults.set(holding.id, fault.message);
       this.#log.warn({ allocation: holding.id, owner: holding.owner, fault }, "telemetry not readable");
-    }
-  }
-
-  #cutBack(container: ContainerTelemetry): void {
-    const { holding, fileSize } = container;
-    container.fileSize = 0;
-    this.#log.warn({ allocation: holding.id, owner: holding.owner, fileSize }, "telemetry file cut back");
-    try {
-      truncateSync(holding.telemetry, mostTelemetryBytes);
-    } catch (error) {
-      this.#log.warn({ allocation: holding.id, error: messageOf(error) }, "telemetry file not cut back");
-    }
-    if (holding.owner !== undefined) {
-      this.#recorder.record(oversized(holding, holding.owner, fileSize, mostTelemetryBytes));
     }
   }
 }

@@ -49,8 +49,8 @@ export const reasons = {
   },
   CompressionResumed: {
     type: "Normal",
-    on: ["Pod"],
-    when: "the mode became less strict again",
+    on: ["Pod", "Node"],
+    when: "the mode became less strict again; on a node: a guardrail of a GPU no longer acts",
     figures: "what was measured, and the limit",
     todo: "nothing",
   },
@@ -82,11 +82,11 @@ export const reasons = {
     figures: "how many events were overwritten unseen",
     todo: "the counters in metrics are complete; look at the guardrail that acts most",
   },
-  TelemetryOversized: {
+  TelemetryResized: {
     type: "Warning",
     on: ["Pod"],
-    when: "the container let its telemetry file grow beyond its size; it was cut back",
-    figures: "bytes found, and bytes allowed",
+    when: "the container let its telemetry file grow or shrink; it was put back to its size",
+    figures: "bytes found",
     todo: "find out what in the container writes to /run/loretoken/telemetry",
   },
   XidError: {
@@ -100,22 +100,15 @@ export const reasons = {
     type: "Warning",
     on: ["Node"],
     when: "a GPU counted memory errors that it could not correct",
-    figures: "errors since the last boot of the GPU",
+    figures: "errors since the GPU was started, if the card says",
     todo: "drain the node and reset the GPU; if it comes back, replace the GPU",
-  },
-  GpuLost: {
-    type: "Warning",
-    on: ["Node"],
-    when: "a GPU stopped answering",
-    figures: "the driver's own words",
-    todo: "drain the node and reboot it",
   },
   GpuUnhealthy: {
     type: "Warning",
     on: ["Node"],
-    when: "no new container is placed on a GPU",
+    when: "no new container is placed on a GPU: a fault, a memory error, or it stopped answering",
     figures: "the cause",
-    todo: "see the cause; running containers are left alone",
+    todo: "see the cause; running containers are left alone; a GPU that is lost needs a reset or a reboot of the node",
   },
   GpuRecovered: {
     type: "Normal",
@@ -127,16 +120,9 @@ export const reasons = {
   AllocationRefused: {
     type: "Warning",
     on: ["Node"],
-    when: "a container could not be given its memory, though the node had units left",
-    figures: "units asked for, and the largest number free on one GPU",
-    todo: "a container lives on one GPU: ask for less, or wait until one GPU has enough free",
-  },
-  HostFolderFull: {
-    type: "Warning",
-    on: ["Node"],
-    when: "the agent could not write to its folder on the host",
-    figures: "the system's own words",
-    todo: "make room in the agent's folder (/var/lib/loretoken)",
+    when: "a container could not be given its memory, though the scheduler saw units on the node",
+    figures: "the reason in words, with what was asked for and what is free",
+    todo: "a container lives on one GPU: ask for less, or wait until one GPU has enough free; the kubelet shows the same words at the pod",
   },
 } as const satisfies Record<string, ReasonFacts>;
 

@@ -35,7 +35,7 @@ export const gpuContainer = z
   .object({
     namespace: z.string().describe("Namespace of the pod."),
     pod: z.string().describe("Name of the pod."),
-    podUid: z.string().describe("UID of the pod."),
+    podUid: z.string().describe("UID of the pod; empty until it is known."),
     container: z.string().describe("Name of the container within the pod."),
     units: count("Units of loretoken.dev/vram that the container holds."),
     guaranteed: memory("GPU memory that is kept for the container whatever others do"),
@@ -70,9 +70,9 @@ export const gpu = z
     powerLimitWatts: count("Enforced power limit; left out if the card does not say.").optional(),
     containers: z
       .array(gpuContainer)
-      .meta(mapList("podUid", "container"))
+      .meta(mapList("namespace", "pod", "container"))
       .describe(
-        "Containers that hold memory of the GPU, by pod and name. One that was just placed is missing until the kubelet says whose it is.",
+        "Containers that hold memory of the GPU, by namespace, pod and name. One that was just placed is missing until the kubelet says whose it is.",
       ),
   })
   .describe("A GPU of the node.");
