@@ -37,6 +37,11 @@ test("a wait ends with what it waited for and what it saw last", async () => {
   assert.equal(await until("three", () => (++tries === 3 ? "three" : undefined), { everyMs: 1 }), "three");
 });
 
+test("a probe that never answers does not outlast the wait", async () => {
+  const hung = () => new Promise<boolean>(() => {});
+  await assert.rejects(until("an answer", hung, { timeoutMs: 30 }), /on: an answer: the last try has not answered/);
+});
+
 test("free ports are different", async () => {
   assert.equal(new Set(await freePorts(20)).size, 20);
 });
