@@ -16,5 +16,5 @@ export type {
   PreStartContainerRequest,
 } from "./gen/device-plugin-v1beta1.gen.ts";
 export { CallError } from "./grpc.ts";
-export { type ContainerDevices, PodResources, type PodResourcesOptions } from "./pod-resources.ts";
+export { type ContainerDevices, type PodList, PodResources, type PodResourcesOptions } from "./pod-resources.ts";
 export type { SocketServer } from "./server.ts";

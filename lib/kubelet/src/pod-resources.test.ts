@@ -43,8 +43,11 @@ test("containers are listed with their devices of the resource, and no others", 
   ];
   await kubelet.run({ namespace: "n", name: "p", containers });
   using pods = new PodResources({ socket: kubelet.podResourcesSocket });
-  assert.deepEqual(await pods.list(resource), [{ namespace: "n", pod: "p", container: "a", ids: ["0-2"] }]);
-  assert.deepEqual(await pods.list("example.com/other"), []);
+  assert.deepEqual(await pods.list(resource), {
+    containers: [{ namespace: "n", pod: "p", container: "a", ids: ["0-2"] }],
+    pods: new Set(["n/p"]),
+  });
+  assert.deepEqual(await pods.list("example.com/other"), { containers: [], pods: new Set(["n/p"]) });
 });
 
 test("a kubelet that comes back is asked again, after growing pauses", async (t) => {
@@ -59,7 +62,7 @@ test("a kubelet that comes back is asked again, after growing pauses", async (t)
       if (pauses.length === 3) await kubelet.startPodResources();
     },
   });
-  assert.deepEqual(await pods.list(resource), []);
+  assert.deepEqual((await pods.list(resource)).containers, []);
   assert.deepEqual(pauses, [100, 200, 400]);
 });
 

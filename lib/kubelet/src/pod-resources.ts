@@ -14,6 +14,13 @@ export interface ContainerDevices {
   readonly ids: readonly string[];
 }
 
+export interface PodList {
+  /** That hold devices of the resource. */
+  readonly containers: readonly ContainerDevices[];
+  /** All active pods, `<namespace>/<name>`. A kubelet that has just started lacks those that it knows from the API server. */
+  readonly pods: ReadonlySet<string>;
+}
+
 export interface PodResourcesOptions {
   readonly socket: string;
   /** Milliseconds for one try. */
@@ -35,12 +42,12 @@ export class PodResources implements Disposable {
   }
 
   /**
-   * Containers of active pods that hold devices of the resource. Init containers that end before the pod's others
+   * Active pods, and their containers that hold devices of the resource. Init containers that end before the pod's others
    * start are not listed by the kubelet, nor is a pod before its admission is over.
    * @param tries how often at most, less than the client's own number where an answer is needed soon.
    * @throws {CallError}
    */
-  async list(resource: string, tries = this.#options.tries): Promise<ContainerDevices[]> {
+  async list(resource: string, tries = this.#options.tries): Promise<PodList> {
     for (let attempt = 1; ; ++attempt) {
       try {
         return await this.#list(resource);
@@ -62,11 +69,12 @@ export class PodResources implements Disposable {
     this.close();
   }
 
-  async #list(resource: string): Promise<ContainerDevices[]> {
+  async #list(resource: string): Promise<PodList> {
     this.#client ??= new SocketClient(this.#options.socket);
     const request = create(ListPodResourcesRequestSchema);
     const { podResources } = await this.#client.call(PodResourcesLister.method.list, request, this.#options.timeout);
     const held: ContainerDevices[] = [];
+    const pods = new Set(podResources.map(({ namespace, name }) => `${namespace}/${name}`));
     for (const { namespace, name: pod, containers } of podResources) {
       for (const { name: container, devices } of containers) {
         const ids = devices
@@ -75,7 +83,7 @@ export class PodResources implements Disposable {
         if (ids.length > 0) held.push({ namespace, pod, container, ids });
       }
     }
-    return held;
+    return { containers: held, pods };
   }
 }
 

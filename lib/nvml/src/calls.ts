@@ -21,6 +21,7 @@ export interface Calls {
   nvmlDeviceGetHandleByIndex_v2(index: number, device: Out<Pointer | null>): number;
   nvmlDeviceGetHandleByUUID(uuid: string, device: Out<Pointer | null>): number;
   nvmlDeviceGetIndex(device: Pointer, index: Out<number>): number;
+  nvmlDeviceGetMinorNumber(device: Pointer, minor: Out<number>): number;
   nvmlDeviceGetUUID(device: Pointer, text: Uint8Array, room: number): number;
   nvmlDeviceGetName(device: Pointer, text: Uint8Array, room: number): number;
   nvmlDeviceGetPciInfo_v3(device: Pointer, info: Partial<layout.PciInfo>): number;
@@ -66,6 +67,7 @@ const signatures: Record<keyof Calls, readonly Argument[]> = {
   nvmlDeviceGetHandleByIndex_v2: [u32, out(pointer)],
   nvmlDeviceGetHandleByUUID: ["const char *", out(pointer)],
   nvmlDeviceGetIndex: [pointer, out(u32)],
+  nvmlDeviceGetMinorNumber: [pointer, out(u32)],
   nvmlDeviceGetUUID: [pointer, ...text],
   nvmlDeviceGetName: [pointer, ...text],
   nvmlDeviceGetPciInfo_v3: [pointer, out(layout.pciInfo)],

@@ -36,6 +36,7 @@ test("devices are found by index and UUID, each as itself", () => {
   for (const device of devices) {
     assert.match(device.uuid, /^GPU-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
     assert.equal(nvml.deviceByUuid(device.uuid).index, device.index);
+    assert.equal(device.minorNumber(), device.index);
     assert.deepEqual(device.state, { state: "working" });
   }
 });

@@ -60,6 +60,11 @@ export class Device {
     return this.#handle.state;
   }
 
+  /** The number in its device node's name, /dev/nvidia<number>. */
+  minorNumber(): number | undefined {
+    return this.#handle.number("nvmlDeviceGetMinorNumber");
+  }
+
   /** Bytes. */
   memory(): Memory | undefined {
     return readMemory(this.#handle);
