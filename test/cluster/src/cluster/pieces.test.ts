@@ -91,7 +91,7 @@ test("components die with the process that started them", async () => {
 
 test("folders of processes that are gone are swept, those of living ones stay", () => {
   const name = newName(work);
-  const dead = path.join(work, "loretoken-node-999999999-1");
+  const dead = path.join(work, "loretoken-cluster-999999999-1");
   mkdirSync(path.join(dead, "deep"), { recursive: true });
   sweep(work);
   assert.ok(existsSync(path.join(work, name)));
