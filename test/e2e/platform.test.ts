@@ -89,7 +89,7 @@ test("a device plugin is asked for a preferred allocation, and a pod gets what i
     assert.equal(await cluster.exec(["cat", `${plugin.hostFolder}/file`]), "written\n");
 
     using resources = new PodResources({ socket: path.join(kubeletFolder(), "pod-resources/kubelet.sock") });
-    const [held, ...others] = await resources.list("e2e.loretoken.dev/unit");
+    const [held, ...others] = (await resources.list("e2e.loretoken.dev/unit")).containers;
     assert.deepEqual(others, []);
     assert.equal(held?.pod, "units");
     assert.deepEqual(held?.ids.toSorted(), ["0-5", "0-6", "0-7"]);

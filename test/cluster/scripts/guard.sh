@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Holds a node's namespaces from outside: makes its cgroups, starts namespaces.sh as process 1 of namespaces of its own, and
 # when that ends removes the cgroups and the folder. It ends when standard input closes: the test is over, or it died.
-#   guard.sh <name> <folder>        the name is loretoken-node-<pid of the test>-<number>; prints `process <pid>` (process 1 as seen from outside), then what namespaces.sh prints
+#   guard.sh <name> <folder>        the name is loretoken-cluster-<pid of the test>-<number>; prints `process <pid>` (process 1 as seen from outside), then what namespaces.sh prints
 set -euo pipefail
 name=$1 folder=$2
 here=$(dirname "$(realpath "$0")")
@@ -19,8 +19,8 @@ remove() { find "$@" -depth -type d -exec rmdir {} + 2>/dev/null || true; }
 
 # Those of tests that were killed together with their guard; the name tells the pid of the test.
 for group in "${groups[@]}"; do
-  for stale in "$(dirname "$group")"/loretoken-node-*; do
-    owner=${stale##*loretoken-node-}
+  for stale in "$(dirname "$group")"/loretoken-cluster-*; do
+    owner=${stale##*loretoken-cluster-}
     [ ! -d "$stale" ] || kill -0 "${owner%%-*}" 2>/dev/null || remove "$stale"
   done
 done

@@ -44,7 +44,11 @@ export async function train(): Promise<string> {
         [...busybox(), ...needs],
         [{ kind: "file", to: "/app/bin/lt_train_example", from: program }, ...parts],
       ],
-      config: { entrypoint: ["/app/bin/lt_train_example"], env: { LD_LIBRARY_PATH: "/app/lib/sim" } },
+      config: {
+        entrypoint: ["/app/bin/lt_train_example"],
+        // What is beside the shim is for cards.
+        env: { LD_LIBRARY_PATH: "/app/lib/sim", LORETOKEN_KERNELS: "/app/lib/sim/loretoken_kernels_sim.so" },
+      },
     },
     place("train"),
   );

@@ -37,6 +37,11 @@ test("a wait ends with what it waited for and what it saw last", async () => {
   assert.equal(await until("three", () => (++tries === 3 ? "three" : undefined), { everyMs: 1 }), "three");
 });
 
+test("a probe that never answers does not outlast the wait", async () => {
+  const hung = () => new Promise<boolean>(() => {});
+  await assert.rejects(until("an answer", hung, { timeoutMs: 30 }), /on: an answer: the last try has not answered/);
+});
+
 test("free ports are different", async () => {
   assert.equal(new Set(await freePorts(20)).size, 20);
 });
@@ -86,7 +91,7 @@ test("components die with the process that started them", async () => {
 
 test("folders of processes that are gone are swept, those of living ones stay", () => {
   const name = newName(work);
-  const dead = path.join(work, "loretoken-node-999999999-1");
+  const dead = path.join(work, "loretoken-cluster-999999999-1");
   mkdirSync(path.join(dead, "deep"), { recursive: true });
   sweep(work);
   assert.ok(existsSync(path.join(work, name)));

@@ -5,7 +5,8 @@ import path from "node:path";
 import type { Programs } from "../binaries/index.ts";
 
 // guard.sh knows this name too. Folders stay short: paths of sockets may have 107 characters.
-const prefix = "loretoken-node-";
+const prefix = "loretoken-cluster-";
+const pattern = /^loretoken-cluster-(\d+)-\d+$/;
 
 /** @returns a name that no living process of this machine uses */
 export function newName(folder = tmpdir()): string {
@@ -27,8 +28,8 @@ export function folderOf(name: string, folder = tmpdir()): string {
 /** Removes folders of processes that are gone. Nothing is mounted there any more: mounts were private to the node. */
 export function sweep(folder = tmpdir()): void {
   for (const name of readdirSync(folder)) {
-    const pid = name.startsWith(prefix) ? Number(name.slice(prefix.length).split("-")[0]) : Number.NaN;
-    if (pid > 0 && !isAlive(pid)) rmSync(path.join(folder, name), { recursive: true, force: true });
+    const [, pid] = pattern.exec(name) ?? [];
+    if (pid !== undefined && !isAlive(Number(pid))) rmSync(path.join(folder, name), { recursive: true, force: true });
   }
 }
 

@@ -32,7 +32,7 @@ export class NodeSpace implements Space {
   }
 
   /**
-   * @param name unique on the machine: `loretoken-node-<pid>-<number>`
+   * @param name unique on the machine: `loretoken-cluster-<pid>-<number>`
    * @param folder the node's files; removed with the space unless a file `keep` is in it
    * @throws {Error} with what the scripts said, if they fail or take longer than 30 s
    */

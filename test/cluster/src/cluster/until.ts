@@ -22,7 +22,7 @@ export async function until<T>(
   let last: unknown;
   for (;;) {
     try {
-      const value = await probe();
+      const value = await within(end - Date.now(), probe);
       if (value !== false && value !== undefined) return value as Exclude<T, false | undefined>;
       last = undefined;
     } catch (error) {
@@ -34,5 +34,19 @@ export async function until<T>(
       throw new Error(`gave up after ${timeoutMs / 1000} s on: ${what}${seen}`, { cause: last });
     }
     await sleep(everyMs);
+  }
+}
+
+/** A probe that does not answer, as a call to a server that hangs, must not outlast the wait. */
+async function within<T>(milliseconds: number, probe: () => T | Promise<T>): Promise<T> {
+  const timer = new AbortController();
+  const late = sleep(Math.max(milliseconds, 1000), undefined, { signal: timer.signal }).then(() => {
+    throw new Error("the last try has not answered");
+  });
+  late.catch(() => {});
+  try {
+    return await Promise.race([probe(), late]);
+  } finally {
+    timer.abort();
   }
 }

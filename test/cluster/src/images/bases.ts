@@ -41,10 +41,20 @@ export function libraries(programs: readonly string[], search: readonly string[]
       const to = path.basename(file).startsWith("ld-")
         ? file
         : path.join(realpathSync(path.dirname(file)), path.basename(file));
-      found.set(to, { kind: "file", to, from: file });
+      found.set(to, { kind: "file", to, from: to });
     }
   }
-  return [...found.values()];
+  return [...found.values(), ...glibcRest([...found.keys()])];
+}
+
+/** Parts of the C library that every glibc image has and that what is preloaded may name, though the program does not. */
+function glibcRest(known: readonly string[]): Entry[] {
+  const libc = known.find((file) => path.basename(file) === "libc.so.6");
+  if (libc === undefined) return [];
+  return ["libdl.so.2", "libm.so.6", "libpthread.so.0", "librt.so.1"]
+    .map((name) => path.join(path.dirname(libc), name))
+    .filter((file) => !known.includes(file) && existsSync(file))
+    .map((file): Entry => ({ kind: "file", to: file, from: file }));
 }
 
 /** Node as it runs here, at `/usr/local/bin/node`, with its libraries. */

@@ -106,18 +106,26 @@ export class Target {
 }
 
 /**
- * Opens a target before the tests of this file or suite and closes it behind them.
+ * Opens a target before the tests of this file and closes it behind them.
  * @param name of the folder of logs: the test file's
+ * @param prepare what all tests of the file need on the cluster; hooks of their own would run at the same time
  */
 export function useTarget(
   name: string,
   options: () => Promise<Omit<ClusterOptions, "name">>,
+  prepare: (target: Target) => Promise<void> = async () => {},
 ): { readonly current: Target } {
   let target: Target | undefined;
   let failed = false;
   before(async () => {
     target = new Target(name, await options());
-    await target.open();
+    try {
+      await target.open();
+      await prepare(target);
+    } catch (error) {
+      failed = true;
+      throw error;
+    }
   });
   afterEach((context) => {
     if ("passed" in context && !context.passed) failed = true;
