@@ -60,10 +60,11 @@ test("the agent's reports on a real API server", { skip: needsOwnCluster }, asyn
 function status(pod = "train-0"): GpuNodeStatus {
   const holdings = [holdingOf("a", ["0-1", "0-2"], { owner: { ...owner, pod } })];
   const gpu = { index: 0, uuid: uuidOf(0), model: "H200", health: { state: "healthy" as const } };
+  const memory = { physical: 141n << 30n, virtual: 211n << 30n, guaranteed: 1n << 30n };
   return gpuNodeStatusOf({
     agentVersion: "1.2.3",
     now: Date.now(),
-    gpus: [{ ...gpu, physical: 141n << 30n, virtual: 211n << 30n, units: 211, temperature: 60 }],
+    gpus: [{ ...gpu, ...memory, units: 211, allocatedUnits: 2, temperature: 60 }],
     holdings,
     usage: new Map(),
   });

@@ -9,6 +9,7 @@ import {
 } from "@loretoken/api";
 import { modes, type Usage, usageOf } from "@loretoken/telemetry";
 import type { Holding } from "../holding.ts";
+import { unitBytes } from "../units/ids.ts";
 import type { GpuState } from "./gpu-state.ts";
 
 export interface NodePicture {
@@ -38,12 +39,13 @@ export function gpuNodeStatusOf(picture: NodePicture): GpuNodeStatus {
   const all = sumOf(holdings.map(({ id }) => usageFor(picture, id)));
   const healthy = gpus.filter(({ health }) => health.state === "healthy").length;
   const total = (figure: (gpu: GpuState) => bigint): bigint => gpus.reduce((sum, gpu) => sum + figure(gpu), 0n);
+  const count = (figure: (gpu: GpuState) => number): number => gpus.reduce((sum, gpu) => sum + figure(gpu), 0);
   return {
     agentVersion: picture.agentVersion,
     observedAt: new Date(picture.now).toISOString().replace(/\.\d+Z$/, "Z"),
     summary: {
       gpus: `${healthy}/${gpus.length}`,
-      units: `${unitsOf(holdings)}/${gpus.reduce((sum, { units }) => sum + units, 0)}`,
+      units: `${count(({ allocatedUnits }) => allocatedUnits)}/${count(({ units }) => units)}`,
       physical: shortMemory(total(({ physical }) => physical)),
       virtual: shortMemory(total(({ virtual }) => virtual)),
       raw: shortMemory(all.raw),
@@ -72,8 +74,8 @@ function gpuStatus(gpu: GpuState, picture: NodePicture): GpuStatus {
     physical: memoryQuantity(gpu.physical),
     virtual: memoryQuantity(gpu.virtual),
     units: gpu.units,
-    allocatedUnits: unitsOf(holdings),
-    guaranteed: memoryQuantity(holdings.reduce((total, { guaranteed }) => total + guaranteed, 0n)),
+    allocatedUnits: gpu.allocatedUnits,
+    guaranteed: memoryQuantity(gpu.guaranteed),
     ...memoryOf(sum),
     mode: sum.mode,
     ...rounded("temperatureCelsius", gpu.temperature),
@@ -117,10 +119,6 @@ function usageFor(picture: NodePicture, id: string): Usage {
   return picture.usage.get(id) ?? usageOf([]);
 }
 
-function unitsOf(holdings: readonly Holding[]): number {
-  return holdings.reduce((sum, { units }) => sum + units.length, 0);
-}
-
 function sumOf(usages: readonly Usage[]): Sum {
   const total = (figure: (usage: Usage) => number): number => usages.reduce((sum, usage) => sum + figure(usage), 0);
   const strictest = Math.max(0, ...usages.map(({ mode }) => modes.indexOf(mode)));
@@ -147,15 +145,19 @@ function ratioOf(sum: Sum): string {
   return ratioText(sum.packedLogical + sum.hostLogical, sum.packed + sum.host);
 }
 
-/** "team/train-0=40Gi,team/infer=8Gi,+3", largest first. */
+/**
+ * "team/train-0=40Gi,team/infer=8Gi,+3", largest first. Units count once: an init container has those of the container that
+ * runs after it.
+ */
 function holdersOf(holdings: readonly Holding[]): string {
-  const pods = new Map<string, bigint>();
-  for (const { owner, virtualSize } of holdings) {
-    if (owner === undefined) continue;
-    const pod = `${owner.namespace}/${owner.pod}`;
-    pods.set(pod, (pods.get(pod) ?? 0n) + virtualSize);
+  const units = new Map<string, Set<string>>();
+  for (const holding of holdings) {
+    if (holding.owner === undefined) continue;
+    const pod = `${holding.owner.namespace}/${holding.owner.pod}`;
+    units.set(pod, new Set([...(units.get(pod) ?? []), ...holding.units]));
   }
-  const sorted = [...pods].sort(([a, x], [b, y]) => (x === y ? a.localeCompare(b) : x < y ? 1 : -1));
+  const pods = [...units].map(([pod, held]) => [pod, BigInt(held.size) * unitBytes] as const);
+  const sorted = pods.sort(([a, x], [b, y]) => (x === y ? a.localeCompare(b) : x < y ? 1 : -1));
   const named = sorted.slice(0, mostHolders).map(([pod, virtual]) => `${pod}=${shortMemory(virtual)}`);
   if (sorted.length > mostHolders) named.push(`+${sorted.length - mostHolders}`);
   return named.join(",");

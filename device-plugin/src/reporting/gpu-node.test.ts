@@ -24,6 +24,8 @@ function gpu(index: number, changes: Partial<GpuState> = {}): GpuState {
     physical: 141n << 30n,
     virtual: 211n << 30n,
     units: 211,
+    allocatedUnits: 48,
+    guaranteed: 26n << 30n,
     temperature: 60.4,
     ...changes,
   };
@@ -46,7 +48,10 @@ function picture(changes: Partial<NodePicture> = {}): NodePicture {
   return {
     agentVersion: "1.2.3",
     now,
-    gpus: [gpu(0), gpu(1, { health: { state: "unhealthy", cause: "XID 79" }, temperature: undefined })],
+    gpus: [
+      gpu(0),
+      gpu(1, { allocatedUnits: 2, health: { state: "unhealthy", cause: "XID 79" }, temperature: undefined }),
+    ],
     holdings,
     usage: new Map([
       ["a", usage({ pid: 1, raw_bytes: 20 * GiB, packed_bytes: 2 * GiB, packed_logical: 3 * GiB })],
@@ -87,10 +92,17 @@ test("the status is what the schema says, and answers who has what", () => {
 
 test("many holders are the largest few and a number", () => {
   const holdings = Array.from({ length: 9 }, (_, index) =>
-    holdingOf(`h${index}`, units(0, index + 1), { owner: { ...owner, pod: `p${index}`, podUid: `u${index}` } }),
+    holdingOf(`h${index}`, units(index, index + 1), { owner: { ...owner, pod: `p${index}`, podUid: `u${index}` } }),
   );
   const { holders } = gpuNodeStatusOf(picture({ holdings })).summary;
   assert.equal(holders, "team/p8=9Gi,team/p7=8Gi,team/p6=7Gi,team/p5=6Gi,team/p4=5Gi,+4");
+});
+
+test("units that an init container shares with the next container count once", () => {
+  const holdings = ["init", "main"].map((container) =>
+    holdingOf(container, units(0, 3), { owner: { ...owner, container } }),
+  );
+  assert.equal(gpuNodeStatusOf(picture({ holdings })).summary.holders, "team/train-0=3Gi");
 });
 
 test("two allocations under one pod and container are one entry: lists merge by key", () => {

@@ -1,4 +1,4 @@
-/** A GPU of the node as it is reported; who holds how much of it follows from the holdings. */
+/** A GPU of the node as it is reported. */
 import type { GpuState as MonitoredGpu } from "../monitor/monitor.ts";
 import { unitBytes } from "../units/ids.ts";
 
@@ -14,6 +14,9 @@ export interface GpuState {
   readonly virtual: bigint;
   /** Units offered to the kubelet, those held included. */
   readonly units: number;
+  readonly allocatedUnits: number;
+  /** Bytes kept for containers. */
+  readonly guaranteed: bigint;
   /** Degrees Celsius, to the card's own slowdown for the margin; watts. Left out: the card does not say. */
   readonly temperature?: number | undefined;
   readonly marginToSlowdown?: number | undefined;
@@ -31,6 +34,8 @@ export function reportedGpu(gpu: MonitoredGpu): GpuState {
     physical: gpu.physical,
     virtual: BigInt(gpu.capacity.units) * unitBytes,
     units: gpu.offered.length,
+    allocatedUnits: gpu.held,
+    guaranteed: gpu.guaranteed,
     temperature: reading?.temperature,
     marginToSlowdown: reading?.marginToSlowdown,
     power: watts(reading?.powerMilliwatts),

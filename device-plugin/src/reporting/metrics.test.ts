@@ -20,6 +20,8 @@ function gpuState(changes: Partial<GpuState> = {}): GpuState {
     physical: 141n << 30n,
     virtual: 211n << 30n,
     units: 211,
+    allocatedUnits: 4,
+    guaranteed: 2n << 30n,
     temperature: 61,
     power: 412.5,
     powerLimit: 700,

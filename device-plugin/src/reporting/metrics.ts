@@ -131,16 +131,12 @@ export class Metrics {
     const labels = { gpu_uuid: state.uuid, gpu: String(state.index) };
     const set = (name: string, value: number | undefined, more: Labels = {}): void =>
       this.#set(`loretoken_gpu_${name}` as MetricName, { ...labels, ...more }, value);
-    const holdings = this.#options.holdings().filter(({ gpuUuid }) => gpuUuid === state.uuid);
     set("info", 1, { model: state.model });
     set("physical_bytes", Number(state.physical));
     set("virtual_bytes", Number(state.virtual));
-    set("guaranteed_bytes", Number(holdings.reduce((sum, { guaranteed }) => sum + guaranteed, 0n)));
+    set("guaranteed_bytes", Number(state.guaranteed));
     set("units", state.units);
-    set(
-      "allocated_units",
-      holdings.reduce((sum, { units }) => sum + units.length, 0),
-    );
+    set("allocated_units", state.allocatedUnits);
     set("healthy", state.health.state === "healthy" ? 1 : 0);
     set("temperature_celsius", state.temperature);
     set("temperature_margin_celsius", state.marginToSlowdown);
