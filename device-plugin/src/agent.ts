@@ -68,6 +68,7 @@ export class Agent {
   #shim: DeliveredShim | undefined;
   #shimError = "the shim is not delivered yet";
   #serving = false;
+  #stopped = false;
   #lookedAt: number;
 
   constructor(config: Config, world: World) {
@@ -139,6 +140,7 @@ export class Agent {
     await this.#adopt();
     const port = await this.#http.listen(listen);
     await this.#upkeep();
+    if (this.#stopped) return port;
     this.#loops.push(
       every(guardSeconds * 1000, "guard", log, () => this.#look()),
       every(reconcileSeconds * 1000, "reconcile", log, () => this.#upkeep()),
@@ -146,8 +148,9 @@ export class Agent {
     return port;
   }
 
-  /** Unregisters and ends. Containers keep what they have. */
+  /** Unregisters and ends, also while it starts. Containers keep what they have. */
   async stop(): Promise<void> {
+    this.#stopped = true;
     await this.#registrar.stop();
     await Promise.all(this.#loops.map((loop) => loop.stop()));
     this.#http.close();

@@ -32,8 +32,12 @@ test("the bundle runs with 64 containers on 8 GPUs in 110 MiB, and its thread te
   await node.kubelet.start();
   // Intervals as users have them; later flags win.
   const flags = node.flags(["--reserve=5GiB", "--guard-seconds=2", "--reconcile-seconds=10", "--recover-seconds=60"]);
-  const [, ...words] = start.split(" ");
-  const agent = spawn(process.execPath, [...words, ...flags], { cwd: home, stdio: ["ignore", "pipe", "inherit"] });
+  const [arenas, , ...words] = start.split(" ");
+  const agent = spawn(process.execPath, [...words, ...flags], {
+    cwd: home,
+    env: { ...process.env, MALLOC_ARENA_MAX: arenas?.split("=")[1] },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   let output = "";
   agent.stdout.on("data", (text) => {
     output += text;

@@ -66,6 +66,7 @@ async function run(config: Config): Promise<void> {
   process.on("SIGINT", end);
   try {
     const port = await agent.start();
+    if (ending) return;
     reporting.start();
     log.info({ version: version(), port, pid: process.pid }, "started");
   } catch (error) {

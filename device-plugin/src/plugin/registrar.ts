@@ -53,7 +53,9 @@ export class Registrar {
     return this.#registeredAt !== undefined;
   }
 
+  /** Does nothing after `stop`. */
   start(): void {
+    if (this.#stopped) return;
     this.#timer = setInterval(() => this.#wake(false), this.#options.poll ?? defaultPoll);
     this.#wake(true);
   }

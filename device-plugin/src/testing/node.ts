@@ -10,7 +10,8 @@ import { Agent, type World } from "../agent.ts";
 import { loadConfig } from "../config/load.ts";
 import { recordingLog } from "./log.ts";
 
-const patience = 8000;
+/** Long enough for a machine that is busy with much else; nothing waits so long where all is well. */
+const patience = 30_000;
 
 /** Waits until it is so. @throws {Error} naming what it waited for. */
 export async function until(what: string, isSo: () => boolean): Promise<void> {
