@@ -1,16 +1,17 @@
 /**
  * Makes device-plugin/dist, what the agent's image has: the program as one file, the watching thread of NVML beside it (it is
  * found there by its name), and koffi, whose native part cannot be bundled. It is run as package.json's script "start"
- * says: with limits that keep V8 from taking memory that an agent does not need, and without its last optimiser, which costs
+ * says: with limits that keep V8 and malloc from taking memory that an agent does not need, and without its last optimiser, which costs
  * several MiB and wins nothing here.
+ * Usage: node device-plugin/scripts/bundle.ts [another folder; package.json is looked for beside it]
  */
 import { cpSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { build, type OnResolveArgs, type Plugin } from "esbuild";
 
 const home = join(import.meta.dirname, "..");
 const root = join(home, "..");
-const dist = join(home, "dist");
+const dist = resolve(process.argv[2] ?? join(home, "dist"));
 
 /**
  * The Kubernetes client does not say that its files do nothing when they are only imported. They do not, and of its thousands of

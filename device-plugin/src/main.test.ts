@@ -1,15 +1,24 @@
-/** The program itself: started, ended, killed. */
+/** The program itself, bundled because it starts sooner so: started, ended, killed. */
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readdirSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import test, { type TestContext } from "node:test";
+import test, { after, before, type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { readControl } from "@loretoken/telemetry/control";
 import { pod, TestNode, until } from "./testing/node.ts";
 
-const main = join(import.meta.dirname, "main.ts");
+const home = join(import.meta.dirname, "..");
+const made = mkdtempSync(join(tmpdir(), "loretoken-agent-"));
+const main = join(made, "dist/loretoken-agent.js");
+
+before(() => {
+  cpSync(join(home, "package.json"), join(made, "package.json"));
+  execFileSync(process.execPath, [join(home, "scripts/bundle.ts"), join(made, "dist")], { stdio: "inherit" });
+});
+after(() => rmSync(made, { recursive: true, force: true }));
 
 function nodeOf(t: TestContext): TestNode {
   const node = new TestNode();
