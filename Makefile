@@ -10,7 +10,7 @@ CTEST := ctest --output-on-failure --no-tests=error -j $(JOBS)
 # Thread sanitizer wants address-space randomisation off where the kernel maps beyond what it knows.
 FIXED_ADDRESSES := $(shell setarch -R true 2>/dev/null && echo setarch -R)
 
-.PHONY: help demo test verify bench build debug tsan test-release test-node test-debug test-tsan test-mutation format generate package clean
+.PHONY: help demo test verify bench e2e build debug tsan test-release test-node test-debug test-tsan test-mutation format generate package clean
 
 help: ## this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -24,6 +24,11 @@ verify: ## types, lint, format, file lengths, generated files up to date
 	@scripts/bootstrap.sh base cxx format cuda-headers node
 	@$(MAKE) node_modules/.package-lock.json
 	@scripts/verify.sh
+
+e2e: build ## end-to-end tests on a Kubernetes of their own (needs root), or on the cluster of KUBECONFIG
+	@scripts/bootstrap.sh node
+	@$(MAKE) node_modules/.package-lock.json
+	@scripts/e2e.sh
 
 bench: ## measures the claims of bench/ (needs a GPU)
 	@scripts/bench.sh
@@ -64,6 +69,7 @@ format: ## rewrites sources in the project's format
 
 generate: build ## writes the generated files anew
 	@scripts/bootstrap.sh node
+	@$(MAKE) node_modules/.package-lock.json
 	@scripts/generate.sh .
 
 package: build ## the npm package of the command line, with the shim in it (cli/*.tgz)

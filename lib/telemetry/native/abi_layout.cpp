@@ -40,6 +40,8 @@ int main() {
   FIELD(loretoken_control_device, verdict_guard);
   FIELD(loretoken_control_device, verdict_figure);
   FIELD(loretoken_control_device, verdict_limit);
+  FIELD(loretoken_control_device, verdict_backoff);
+  FIELD(loretoken_control_device, reserved0);
   FIELD(loretoken_control_device, reserved);
 
   BEGIN(loretoken_control);
@@ -59,6 +61,13 @@ int main() {
   FIELD(loretoken_control, max_power_milliwatts);
   FIELD(loretoken_control, device_count);
   FIELD(loretoken_control, device_size);
+  FIELD(loretoken_control, heartbeat_ns);
+  FIELD(loretoken_control, integrity_threshold);
+  FIELD(loretoken_control, integrity_window_s);
+  FIELD(loretoken_control, penalty_window_ms);
+  FIELD(loretoken_control, max_power_permille);
+  FIELD(loretoken_control, pointer_safety);
+  FIELD(loretoken_control, reserved0);
   FIELD(loretoken_control, reserved);
   FIELD(loretoken_control, devices);
 
@@ -126,6 +135,13 @@ int main() {
   FIELD(loretoken_row, pins);
   FIELD(loretoken_row, codec_in);
   FIELD(loretoken_row, codec_out);
+  FIELD(loretoken_row, guard_events);
+  FIELD(loretoken_row, unpack_bytes);
+  FIELD(loretoken_row, spill_bytes);
+  FIELD(loretoken_row, fetch_bytes);
+  FIELD(loretoken_row, penalty_permille);
+  FIELD(loretoken_row, backoff);
+  FIELD(loretoken_row, policy_generation);
   FIELD(loretoken_row, reserved);
 
   BEGIN(loretoken_event);

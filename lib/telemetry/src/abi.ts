@@ -15,6 +15,7 @@ export const MAX_ROWS = 128;
 export const MAX_EVENTS = 128;
 export const PIN_REASONS = 16;
 export const CODECS = 16;
+export const GUARDS = 16;
 
 /** By number: LORETOKEN_MODE_*. */
 export const modes = ["full", "hold", "off"] as const;
@@ -37,7 +38,7 @@ export const codecs = [
 ] as const;
 
 /** By number: LORETOKEN_GUARD_*; 0 is none. */
-export const guards = ["none", "integrity", "thermal", "power", "penalty", "memory", "driver"] as const;
+export const guards = ["none", "integrity", "thermal", "power", "penalty", "memory", "driver", "device"] as const;
 
 /** By number: enum Pin of the shim, with what each means to a person. */
 export const pins = [
@@ -57,13 +58,15 @@ const reserved64 = (count: number): FieldType<number[]> => array(u64, count);
 
 export const controlDevice = struct("loretoken_control_device", {
   uuid: bytes(16),
-  limit: u64,
-  virtual_size: u64,
+  limit: bits64,
+  virtual_size: bits64,
   verdict_mode: u32,
   verdict_guard: u32,
-  verdict_figure: u64,
-  verdict_limit: u64,
-  reserved: reserved64(4),
+  verdict_figure: i64,
+  verdict_limit: i64,
+  verdict_backoff: u32,
+  reserved0: u32,
+  reserved: reserved64(3),
 });
 
 export const control = struct("loretoken_control", {
@@ -83,7 +86,14 @@ export const control = struct("loretoken_control", {
   max_power_milliwatts: u64,
   device_count: u32,
   device_size: u32,
-  reserved: reserved64(8),
+  heartbeat_ns: bits64,
+  integrity_threshold: u32,
+  integrity_window_s: u32,
+  penalty_window_ms: u32,
+  max_power_permille: u32,
+  pointer_safety: u32,
+  reserved0: u32,
+  reserved: reserved64(4),
   devices: array(controlDevice, MAX_DEVICES),
 });
 
@@ -152,7 +162,14 @@ export const row = struct("loretoken_row", {
   pins: array(u64, PIN_REASONS),
   codec_in: array(u64, CODECS),
   codec_out: array(u64, CODECS),
-  reserved: reserved64(32),
+  guard_events: array(u64, GUARDS),
+  unpack_bytes: u64,
+  spill_bytes: u64,
+  fetch_bytes: u64,
+  penalty_permille: u64,
+  backoff: u64,
+  policy_generation: u64,
+  reserved: reserved64(10),
 });
 
 export const event = struct("loretoken_event", {
@@ -164,8 +181,8 @@ export const event = struct("loretoken_event", {
   from_mode: u32,
   to_mode: u32,
   reserved0: u32,
-  figure: u64,
-  limit: u64,
+  figure: i64,
+  limit: i64,
   text: text(128),
 });
 
@@ -203,3 +220,5 @@ export type Row = Value<typeof row>;
 export type ProcessEntry = Value<typeof processEntry>;
 export type TelemetryEvent = Value<typeof event>;
 export type TelemetryHeader = Value<typeof telemetryHeader>;
+export type Control = Value<typeof control>;
+export type ControlDevice = Value<typeof controlDevice>;

@@ -73,6 +73,7 @@ test("constants are those of abi.h", () => {
     ["MAX_EVENTS", abi.MAX_EVENTS],
     ["PIN_REASONS", abi.PIN_REASONS],
     ["CODECS", abi.CODECS],
+    ["GUARDS", abi.GUARDS],
     ...abi.modes.map((name, index): [string, number] => [`MODE_${name.toUpperCase()}`, index]),
     ...abi.codecs.map((name, index): [string, number] => [`CODEC_${name.toUpperCase()}`, index]),
     ...abi.guards.slice(1).map((name, index): [string, number] => [`GUARD_${name.toUpperCase()}`, index + 1]),

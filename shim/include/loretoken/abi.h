@@ -27,6 +27,7 @@
 #define LORETOKEN_MAX_EVENTS 128u
 #define LORETOKEN_PIN_REASONS 16u  // order of enum Pin; unused ones are 0
 #define LORETOKEN_CODECS 16u       // order of LORETOKEN_CODEC_*
+#define LORETOKEN_GUARDS 16u       // order of LORETOKEN_GUARD_*
 
 // Modes. Same order in policy and report.
 #define LORETOKEN_MODE_FULL 0u
@@ -55,18 +56,21 @@
 #define LORETOKEN_GUARD_PENALTY 4u
 #define LORETOKEN_GUARD_MEMORY 5u  // out of room
 #define LORETOKEN_GUARD_DRIVER 6u  // the driver or the shim's own start
+#define LORETOKEN_GUARD_DEVICE 7u  // the GPU reported a fault (XID) or an uncorrected memory error (ECC)
 
 // ---------------------------------------------------------------- control
 
 struct loretoken_control_device {
-  uint8_t uuid[16];         // as cuDeviceGetUuid returns it; all zero: unused entry
-  uint64_t limit;           // physical bytes for the whole container on this device; 0: not set
-  uint64_t virtual_size;    // bytes the program is told; 0: not set
-  uint32_t verdict_mode;    // LORETOKEN_MODE_*: at most this mode, by the agent's guardrails
-  uint32_t verdict_guard;   // LORETOKEN_GUARD_* that decided, 0: none
-  uint64_t verdict_figure;  // what was measured (milli-degrees, milliwatts, …)
-  uint64_t verdict_limit;   // what it was compared with, same unit
-  uint64_t reserved[4];
+  uint8_t uuid[16];          // as cuDeviceGetUuid returns it; all zero: unused entry
+  uint64_t limit;            // physical bytes for the whole container on this device; 0: not set
+  uint64_t virtual_size;     // bytes the program is told; 0: not set
+  uint32_t verdict_mode;     // LORETOKEN_MODE_*: at most this mode, by the agent's guardrails
+  uint32_t verdict_guard;    // LORETOKEN_GUARD_* that decided, 0: none
+  uint64_t verdict_figure;   // what was measured (milli-degrees, milliwatts, …)
+  uint64_t verdict_limit;    // what it was compared with, same unit
+  uint32_t verdict_backoff;  // packing runs at 1 / 2^n of its rate, by the agent's guardrails
+  uint32_t reserved0;
+  uint64_t reserved[3];
 };
 
 // Seqlock: `sequence` is odd while the agent writes. Readers copy, then compare.
@@ -87,7 +91,15 @@ struct loretoken_control {
   uint64_t max_power_milliwatts;  // 0: no limit
   uint32_t device_count;          // entries of `devices` that are stated
   uint32_t device_size;           // sizeof(struct loretoken_control_device) of the writer
-  uint64_t reserved[8];
+  uint64_t heartbeat_ns;  // CLOCK_MONOTONIC of the agent's last sign of life; 0: none. With an old one the verdicts
+                          // no longer count and the shim reads NVML itself
+  uint32_t integrity_threshold;  // mismatches within the window from which `integrity` is done; 0: the first
+  uint32_t integrity_window_s;   // 0: 3600
+  uint32_t penalty_window_ms;    // 0: 10000
+  uint32_t max_power_permille;   // of the enforced power limit; 0: no limit
+  uint32_t pointer_safety;       // 0 not set, 1 learned, 2 strict
+  uint32_t reserved0;
+  uint64_t reserved[4];
   struct loretoken_control_device devices[LORETOKEN_MAX_DEVICES];
 };
 
@@ -165,7 +177,15 @@ struct loretoken_row {
   uint64_t pins[LORETOKEN_PIN_REASONS];  // (now) by reason
   uint64_t codec_in[LORETOKEN_CODECS];   // decoded bytes per codec
   uint64_t codec_out[LORETOKEN_CODECS];  // stored bytes per codec
-  uint64_t reserved[32];
+
+  uint64_t guard_events[LORETOKEN_GUARDS];  // by guard
+  uint64_t unpack_bytes;                    // decoded bytes written by unpacking
+  uint64_t spill_bytes;                     // blob bytes copied to host memory
+  uint64_t fetch_bytes;                     // blob bytes copied back
+  uint64_t penalty_permille;                // (now) of the last whole window
+  uint64_t backoff;                         // (now) packing runs at 1 / 2^n of its rate
+  uint64_t policy_generation;               // (now) of the control block that is obeyed; 0: none
+  uint64_t reserved[10];
 };
 
 // A ring: entry number n lies in slot n % event_count. `number` is written last (release).

@@ -27,6 +27,8 @@ struct Counters {
   Counter pins[LORETOKEN_PIN_REASONS];
   Counter codec_in[LORETOKEN_CODECS];
   Counter codec_out[LORETOKEN_CODECS];
+  Counter guard_events[LORETOKEN_GUARDS];
+  Counter unpack_bytes, spill_bytes, fetch_bytes, penalty_permille, backoff, policy_generation;
 };
 static_assert(sizeof(Counters) == offsetof(loretoken_row, reserved) - offsetof(loretoken_row, physical_total));
 static_assert(offsetof(Counters, allocations) ==

@@ -1,0 +1,160 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import test, { type TestContext } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { holdingOf, unitsOf } from "../testing/fixtures.ts";
+import { randomOf, seeds } from "../testing/random.ts";
+import { DiskError, diskFiles, type Files } from "./files.ts";
+import type { Allocation } from "./record.ts";
+import { Store } from "./store.ts";
+
+const telemetryBytes = 4096;
+const makeControl = (path: string): void => writeFileSync(path, "control");
+
+function folderOf(t: TestContext): string {
+  const folder = mkdtempSync(join(tmpdir(), "loretoken-store-"));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+function allocationOf(store: Store, id: string): Allocation {
+  return { holding: holdingOf(id, unitsOf(0, 0, 2), store.filesOf(id)), shim: "0.1.0-abc" };
+}
+
+test("what was kept is read again, all of it", async (t) => {
+  const folder = folderOf(t);
+  const store = new Store(folder, diskFiles, telemetryBytes);
+  assert.deepEqual(await store.load(), { kept: [], damaged: [] });
+  const first = allocationOf(store, "a");
+  await store.create(first, makeControl);
+  await store.create(allocationOf(store, "b"), makeControl);
+  const owner = { namespace: "n", pod: "p", podUid: "u", container: "c" };
+  const owned = { ...first, holding: { ...first.holding, owner } };
+  await store.update(owned);
+  await store.remove("b");
+  await store.remove("b");
+  assert.deepEqual(await new Store(folder, diskFiles, telemetryBytes).load(), { kept: [owned], damaged: [] });
+  assert.deepEqual(readdirSync(store.folder), ["a"]);
+});
+
+test("programs of any user may write telemetry, and only that; its room is really there", async (t) => {
+  const store = new Store(folderOf(t), diskFiles, telemetryBytes);
+  await store.load();
+  await store.create(allocationOf(store, "a"), makeControl);
+  const { telemetry } = store.filesOf("a");
+  const status = statSync(telemetry);
+  assert.deepEqual([status.mode & 0o777, status.size], [0o666, telemetryBytes]);
+  assert.ok(status.blocks * 512 >= telemetryBytes, "no hole");
+  assert.equal(statSync(join(store.folder, "a")).mode & 0o777, 0o755);
+  assert.equal(statSync(join(store.folder, "a/allocation.json")).mode & 0o777, 0o644);
+});
+
+test("renewed telemetry is another file of zeros under the same name", async (t) => {
+  const store = new Store(folderOf(t), diskFiles, telemetryBytes);
+  await store.load();
+  await store.create(allocationOf(store, "a"), makeControl);
+  const { telemetry } = store.filesOf("a");
+  writeFileSync(telemetry, Buffer.alloc(telemetryBytes, 1));
+  const before = statSync(telemetry).ino;
+  await store.renewTelemetry("a");
+  assert.notEqual(statSync(telemetry).ino, before);
+  assert.deepEqual(readFileSync(telemetry), Buffer.alloc(telemetryBytes));
+});
+
+test("what was half done is removed, what is damaged is told and left", async (t) => {
+  const store = new Store(folderOf(t), diskFiles, telemetryBytes);
+  await store.load();
+  await store.create(allocationOf(store, "a"), makeControl);
+  for (const name of [".new-b", ".old-c", "empty", "other", "bare"]) mkdirSync(join(store.folder, name));
+  writeFileSync(join(store.folder, "empty/allocation.json"), "");
+  writeFileSync(join(store.folder, "other/allocation.json"), readFileSync(join(store.folder, "a/allocation.json")));
+  const { kept, damaged } = await store.load();
+  assert.deepEqual(
+    kept.map(({ holding }) => holding.id),
+    ["a"],
+  );
+  const why = Object.fromEntries(damaged.map((entry) => [entry.id, entry.why]));
+  assert.equal(why.empty, "it is empty");
+  assert.equal(why.other, "it names itself a");
+  assert.match(why.bare ?? "", /ENOENT/);
+  assert.deepEqual(readdirSync(store.folder).sort(), ["a", "bare", "empty", "other"]);
+});
+
+/** The disk is full from the n-th writing step on. */
+function fullFrom(step: number): Files {
+  let steps = 0;
+  const orFull = <A extends unknown[]>(work: (...values: A) => Promise<void>) => {
+    return async (...values: A): Promise<void> => {
+      steps += 1;
+      if (steps >= step) throw Object.assign(new Error("ENOSPC: no space left on device, write"), { code: "ENOSPC" });
+      await work(...values);
+    };
+  };
+  const { mkdir, write, rename } = diskFiles;
+  return { ...diskFiles, mkdir: orFull(mkdir), write: orFull(write), rename: orFull(rename) };
+}
+
+test("on a full disk nothing is half kept, and the error names the place and what to do", async (t) => {
+  for (let step = 1; step <= 4; ++step) {
+    const folder = folderOf(t);
+    await new Store(folder, diskFiles, telemetryBytes).load();
+    const store = new Store(folder, fullFrom(step), telemetryBytes);
+    await assert.rejects(store.create(allocationOf(store, "a"), makeControl), (error: unknown) => {
+      assert.ok(error instanceof DiskError);
+      assert.ok(error.message.includes(store.folder), error.message);
+      assert.match(error.message, /no space left on device.*the disk is full: make room there/);
+      return true;
+    });
+    assert.deepEqual(readdirSync(store.folder), [], `step ${step}`);
+  }
+});
+
+test("a change that finds no room leaves what was kept", async (t) => {
+  const folder = folderOf(t);
+  const store = new Store(folder, diskFiles, telemetryBytes);
+  await store.load();
+  const allocation = allocationOf(store, "a");
+  await store.create(allocation, makeControl);
+  await assert.rejects(new Store(folder, fullFrom(1), telemetryBytes).update({ ...allocation, shim: "2" }), DiskError);
+  await assert.rejects(new Store(folder, fullFrom(2), telemetryBytes).update({ ...allocation, shim: "2" }), DiskError);
+  assert.deepEqual((await store.load()).kept, [allocation]);
+});
+
+test("killed at any moment, it leaves whole allocations only", async (t) => {
+  const [seed = 0] = seeds(1);
+  t.diagnostic(`seed ${seed}`);
+  const random = randomOf(seed);
+  const folder = folderOf(t);
+  let seen = 0;
+  for (let round = 0; round < 12; ++round) {
+    const script = join(import.meta.dirname, "../testing/crashing-store.ts");
+    const child = spawn(process.execPath, [script, folder], { stdio: ["ignore", "pipe", "inherit"] });
+    await once(child.stdout, "data");
+    await sleep(random.between(0, 40));
+    child.kill("SIGKILL");
+    await once(child, "exit");
+    const store = new Store(folder, diskFiles, 65_536);
+    const { kept, damaged } = await store.load();
+    assert.deepEqual(damaged, []);
+    seen += kept.length;
+    for (const { holding } of kept) {
+      assert.equal(statSync(holding.telemetry).size, 65_536);
+      assert.ok(existsSync(holding.control));
+    }
+    assert.equal(readdirSync(store.folder).length, kept.length, "nothing else is left");
+  }
+  assert.ok(seen > 0, "no allocation was ever kept");
+});

@@ -1,0 +1,122 @@
+/**
+ * Allocations on disk, a folder each: `<host folder>/allocations/<id>/{allocation.json,control,telemetry}`. A folder has its
+ * name only when it is whole, and loses it in one step; whatever step the agent dies in, the next start finds either all
+ * of an allocation or nothing.
+ */
+import { join } from "node:path";
+import type { Holding } from "../holding.ts";
+import { DiskError, type Files, replace } from "./files.ts";
+import { type Allocation, decodeRecord, encodeRecord } from "./record.ts";
+
+/** Makes the control file, whole, at this path. */
+export type MakeControl = (path: string) => void;
+
+/** What lies there and cannot be understood. */
+export interface Damaged {
+  readonly id: string;
+  readonly why: string;
+}
+
+const beginning = ".new-";
+const ending = ".old-";
+const recordName = "allocation.json";
+
+export class Store {
+  readonly folder: string;
+  readonly #files: Files;
+  readonly #telemetryBytes: number;
+
+  /** @param telemetryBytes the size of a telemetry file. */
+  constructor(hostFolder: string, files: Files, telemetryBytes: number) {
+    this.folder = join(hostFolder, "allocations");
+    this.#files = files;
+    this.#telemetryBytes = telemetryBytes;
+  }
+
+  /** Where an allocation's files are on the host. */
+  filesOf(id: string): Pick<Holding, "telemetry" | "control"> {
+    return { telemetry: join(this.folder, id, "telemetry"), control: join(this.folder, id, "control") };
+  }
+
+  /**
+   * All allocations. What an agent that died left half done is removed; what is damaged is left as it is and told.
+   * @throws {DiskError}
+   */
+  async load(): Promise<{ kept: Allocation[]; damaged: Damaged[] }> {
+    const kept: Allocation[] = [];
+    const damaged: Damaged[] = [];
+    try {
+      await this.#files.mkdir(this.folder);
+      for (const name of await this.#files.list(this.folder)) {
+        if (name.startsWith(beginning) || name.startsWith(ending)) await this.#files.remove(join(this.folder, name));
+        else
+          await this.#read(name).then(
+            (found) => kept.push(found),
+            (error: Error) => damaged.push({ id: name, why: error.message }),
+          );
+      }
+    } catch (error) {
+      throw new DiskError("reading the allocations", join(this.folder, "x"), error);
+    }
+    return { kept, damaged };
+  }
+
+  /** On disk with all its files when it returns. @throws {DiskError} and then there is nothing of it. */
+  async create(allocation: Allocation, makeControl: MakeControl): Promise<void> {
+    const { id } = allocation.holding;
+    const folder = join(this.folder, `${beginning}${id}`);
+    try {
+      await this.#files.mkdir(folder);
+      // Filled with zeros, not left with a hole: a full disk must fail here, not at a store of the program.
+      await this.#files.write(join(folder, "telemetry"), new Uint8Array(this.#telemetryBytes), { mode: 0o666 });
+      makeControl(join(folder, "control"));
+      await this.#files.write(join(folder, recordName), encodeRecord(allocation), { mode: 0o644, lasting: true });
+      await this.#files.rename(folder, join(this.folder, id));
+    } catch (error) {
+      await this.#files.remove(folder).catch(() => undefined);
+      throw new DiskError("keeping an allocation", folder, error);
+    }
+  }
+
+  /** Keeps what changed. @throws {DiskError} and then the old is kept. */
+  async update(allocation: Allocation): Promise<void> {
+    const path = join(this.folder, allocation.holding.id, recordName);
+    await replace(this.#files, path, encodeRecord(allocation)).catch((error: unknown) => {
+      throw new DiskError("keeping an allocation", path, error);
+    });
+  }
+
+  /**
+   * A telemetry file as at the beginning, for a container that starts anew. It is another file under the same name: a process
+   * of the container before may have the old one mapped.
+   * @throws {DiskError}
+   */
+  async renewTelemetry(id: string): Promise<void> {
+    const { telemetry } = this.filesOf(id);
+    try {
+      await this.#files.write(`${telemetry}.new`, new Uint8Array(this.#telemetryBytes), { mode: 0o666 });
+      await this.#files.rename(`${telemetry}.new`, telemetry);
+    } catch (error) {
+      throw new DiskError("renewing telemetry", telemetry, error);
+    }
+  }
+
+  /** @throws {DiskError} if it is still there then. */
+  async remove(id: string): Promise<void> {
+    const [folder, away] = [join(this.folder, id), join(this.folder, `${ending}${id}`)];
+    try {
+      await this.#files.rename(folder, away);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return;
+      throw new DiskError("removing an allocation", folder, error);
+    }
+    // Without its name it is gone; what is left of it the next start removes.
+    await this.#files.remove(away).catch(() => undefined);
+  }
+
+  async #read(name: string): Promise<Allocation> {
+    const allocation = decodeRecord(await this.#files.read(join(this.folder, name, recordName)), this.filesOf(name));
+    if (allocation.holding.id !== name) throw new Error(`it names itself ${allocation.holding.id}`);
+    return allocation;
+  }
+}

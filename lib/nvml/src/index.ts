@@ -1,0 +1,12 @@
+export { type Calls, loadCalls } from "./calls.ts";
+export { type ClockReason, type Clocks, clockReasons } from "./clocks.ts";
+export type { Device, MigMode, Reading } from "./device.ts";
+export { NvmlError, type NvmlErrorName } from "./errors.ts";
+export type { UnwatchedDevice } from "./event-loop.ts";
+export type { DeviceEvent } from "./event-set.ts";
+export type { EventWatcher, WatchHandlers, WatchOptions } from "./event-watcher.ts";
+export type { DeviceState } from "./handle.ts";
+export type { ComputeProcess, Memory } from "./memory.ts";
+export type { Nvml, UnreachableDevice } from "./nvml.ts";
+export { type AbsenceReason, driverLibrary, type NvmlState, type OpenOptions, openNvml } from "./open.ts";
+export type { TemperatureLimits } from "./temperature.ts";
