@@ -36,7 +36,9 @@ const account = "loretoken-agent";
 test("reporting does what its role says, all of it and nothing else", { skip: needsOwnCluster }, async (context) => {
   const cluster = await Cluster.start({ kind: "control", name: "reporting-roles", audit: true });
   const admin = new Client({ config: await cluster.kubeConfig(), userAgent: "test" });
+  const running: Reporting[] = [];
   context.after(async () => {
+    for (const reporting of running) await reporting.stop(); // again, for those that were stopped
     admin.close();
     await cluster.stop();
   });
@@ -82,6 +84,7 @@ test("reporting does what its role says, all of it and nothing else", { skip: ne
       log: node.log,
     });
     reporting.start();
+    running.push(reporting);
     return reporting;
   };
 

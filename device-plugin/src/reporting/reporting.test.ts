@@ -42,7 +42,7 @@ async function bench(context: TestContext, connected = true): Promise<Bench> {
     pollEvery: 20,
   });
   context.after(async () => {
-    client.close();
+    await reporting.stop(); // for those that a failed test left running
     await server.stop();
   });
   const events = (): ReturnType<Bench["events"]> =>
@@ -123,6 +123,7 @@ test("an end without an API server takes seconds, and what waited is read again"
     log: node.log,
     pollEvery: 20,
   });
+  context.after(() => again.stop());
   again.start();
   await until("delivered", () => server.objects.size === 1);
   await again.stop();
