@@ -83,6 +83,13 @@ export class Agent {
     await this.ready();
   }
 
+  /** Deletes its pod; the DaemonSet makes another. */
+  async replace(): Promise<void> {
+    const { name, uid } = await this.#identity();
+    await this.#target.pods.remove(name, 10);
+    await this.ready(uid);
+  }
+
   /** Its process as the node numbers it. */
   async pid(): Promise<number> {
     const { container } = await this.#identity();
