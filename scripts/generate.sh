@@ -5,4 +5,6 @@ cd "$(dirname "$0")/.."
 target=$(realpath "${1:?usage: scripts/generate.sh <folder>}")
 node cli/scripts/generate-settings.ts "$target"
 node scripts/generate-hooks-doc.ts "$target"
+node device-plugin/scripts/generate-metrics.ts "$target"
+node lib/api/scripts/generate.ts "$target"
 node lib/kubelet/scripts/generate.ts "$target"

@@ -12,7 +12,6 @@ import { HttpServer, type Page, type Pages } from "./http.ts";
 import { type Log, messageOf } from "./log.ts";
 import { every, type Loop } from "./loop.ts";
 import { type GpuState, Monitor } from "./monitor/monitor.ts";
-import { UsageReader } from "./monitor/usage.ts";
 import { type Observer, observers } from "./observer.ts";
 import type { DeliveredShim } from "./plugin/edits.ts";
 import { VramPlugin } from "./plugin/plugin.ts";
@@ -184,14 +183,14 @@ export class Agent {
     if (!(await this.#fleet.look(held))) return false;
     for (const card of this.#fleet.cards) this.#ledger.addGpu({ ...card, numaNode: this.#fleet.numaNode(card.uuid) });
     if (this.#serving) return true;
-    this.#look();
+    await this.#look();
     this.#serving = true;
     this.#registrar.start();
     return true;
   }
 
-  #look(): void {
-    this.#monitor.round(this.#fleet.probes, this.#fleet.missing);
+  async #look(): Promise<void> {
+    await this.#monitor.round(this.#fleet.probes, this.#fleet.missing);
     this.#lookedAt = this.#world.now();
   }
 
@@ -240,13 +239,11 @@ function monitoring(config: Config) {
     release: milliseconds(config.releaseSeconds),
     mostRelease: milliseconds(config.mostReleaseSeconds),
   };
-  const usage = new UsageReader();
   const { ignoredXids, recoverSeconds, contextSize } = config;
   return {
     health: new HealthBook({ ignoredXids, recover: milliseconds(recoverSeconds) }),
     guard: { limits: config, rail },
     contextBytes: "bytes" in contextSize ? contextSize.bytes : 0n,
     telemetryBytes: telemetry.size,
-    readUse: (path: string) => usage.read(path),
   };
 }

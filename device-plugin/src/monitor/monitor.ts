@@ -2,6 +2,8 @@
  * The look at every GPU, again and again: is it well, what do its guardrails say, what do strangers use. What follows goes to the
  * ledger and to the control files, which this also keeps alive by their heartbeat.
  */
+import { closeSync, openSync } from "node:fs";
+import { setImmediate as giveWay } from "node:timers/promises";
 import type { DeviceState, Reading } from "@loretoken/nvml";
 import type { Verdict } from "../control/block.ts";
 import type { Controls } from "../control/controls.ts";
@@ -12,7 +14,7 @@ import { type Log, messageOf } from "../log.ts";
 import type { Observer } from "../observer.ts";
 import type { GpuStanding, Ledger } from "../units/ledger.ts";
 import { keepSize } from "./telemetry-size.ts";
-import { ownUse, type ProcessUse, Strangers } from "./usage.ts";
+import { nothing, ownUse, Strangers, UsageReader } from "./usage.ts";
 
 /** A GPU that can be asked. */
 export interface Probe {
@@ -28,7 +30,6 @@ export interface MonitorOptions {
   readonly guard: GuardSettings;
   readonly contextBytes: bigint;
   readonly telemetryBytes: number;
-  readonly readUse: (path: string) => ProcessUse;
   readonly observer: Required<Observer>;
   readonly log: Log;
   /** Milliseconds. */
@@ -49,6 +50,7 @@ export class Monitor {
   readonly #readings = new Map<string, Reading>();
   readonly #verdicts = new Map<string, Verdict>();
   readonly #strangers = new Strangers();
+  readonly #usage = new UsageReader();
 
   constructor(options: MonitorOptions) {
     this.#options = options;
@@ -62,19 +64,34 @@ export class Monitor {
     }));
   }
 
-  /** One look at all. `missing` are known GPUs that are not there. Writes every control file. */
-  round(probes: readonly Probe[], missing: readonly string[]): void {
+  /**
+   * One look at all. `missing` are known GPUs that are not there. Writes every control file. Gives way to other work between
+   * the steps: Allocate does not wait for a whole round.
+   */
+  async round(probes: readonly Probe[], missing: readonly string[]): Promise<void> {
     const { ledger, controls, health, now, changed } = this.#options;
-    const holdings = ledger.holdings();
     for (const uuid of missing) health.fault(uuid, "the GPU is not there: neither NVML nor the driver finds it", now());
-    for (const probe of probes)
-      this.#look(
-        probe,
-        holdings.filter(({ gpuUuid }) => gpuUuid === probe.uuid),
-      );
+    const used = new Map<string, bigint>();
+    for (const probe of probes) {
+      const bytes = this.#look(probe);
+      if (bytes !== undefined) used.set(probe.uuid, bytes);
+      await giveWay();
+    }
+    // Read after the card's own figure: what a program takes meanwhile then makes no stranger.
+    const own = new Map<string, bigint>();
+    for (const holding of ledger.holdings()) {
+      const bytes = this.#ownUse(holding);
+      own.set(holding.gpuUuid, (own.get(holding.gpuUuid) ?? 0n) + bytes);
+      await giveWay();
+    }
+    for (const [uuid, bytes] of used) {
+      ledger.setStrangers(uuid, this.#strangers.look(uuid, bytes, own.get(uuid) ?? 0n));
+    }
     for (const { uuid } of ledger.gpus()) this.#apply(uuid);
-    this.#keepSizes(holdings);
-    controls.writeAll(holdings);
+    for (const holding of ledger.holdings()) {
+      controls.writeAll([holding]);
+      await giveWay();
+    }
     changed();
   }
 
@@ -102,17 +119,17 @@ export class Monitor {
     changed();
   }
 
-  #look(probe: Probe, holdings: readonly Holding[]): void {
-    const { health, ledger, now, readUse, contextBytes } = this.#options;
+  /** @returns bytes of the card that are used by anyone, if it tells. */
+  #look(probe: Probe): bigint | undefined {
+    const { health, now } = this.#options;
     const reading = this.#read(probe);
     if (reading === undefined) this.#readings.delete(probe.uuid);
-    else this.#readings.set(probe.uuid, reading);
-    if (reading?.memory !== undefined) {
-      const own = ownUse(holdings, readUse, contextBytes);
-      ledger.setStrangers(probe.uuid, this.#strangers.look(probe.uuid, BigInt(reading.memory.used), own));
+    else {
+      this.#readings.set(probe.uuid, reading);
+      health.answered(probe.uuid, reading.uncorrectedErrors, now());
     }
-    if (reading !== undefined) health.answered(probe.uuid, reading.uncorrectedErrors, now());
     this.#judge(probe.uuid, reading);
+    return reading?.memory === undefined ? undefined : BigInt(reading.memory.used);
   }
 
   #read(probe: Probe): Reading | undefined {
@@ -151,17 +168,32 @@ export class Monitor {
     observer.healthChanged({ gpuUuid: uuid, health: after });
   }
 
-  #keepSizes(holdings: readonly Holding[]): void {
-    const { telemetryBytes, observer, log } = this.#options;
-    for (const holding of holdings) {
-      try {
-        const bytes = keepSize(holding.telemetry, telemetryBytes);
-        if (bytes === undefined) continue;
-        log.warn({ allocation: holding.id, owner: holding.owner, bytes }, "telemetry file put to its size");
-        observer.telemetryResized({ holding, bytes });
-      } catch (error) {
-        log.error({ allocation: holding.id, error: messageOf(error) }, "telemetry file not checked");
+  /** Keeps the telemetry file to its size, and reads from it what the container uses. */
+  #ownUse(holding: Holding): bigint {
+    const { telemetryBytes, contextBytes, observer, log } = this.#options;
+    try {
+      const { resized, use } = withFile(holding.telemetry, (file) => {
+        return { resized: keepSize(file, telemetryBytes), use: this.#usage.read(file) };
+      });
+      if (resized !== undefined) {
+        log.warn({ allocation: holding.id, owner: holding.owner, bytes: resized }, "telemetry file put to its size");
+        observer.telemetryResized({ holding, bytes: resized });
       }
+      return ownUse(holding, use, contextBytes);
+    } catch (error) {
+      // Released meanwhile, or lost: the container's next start makes a new one.
+      const missing = (error as NodeJS.ErrnoException).code === "ENOENT";
+      if (!missing) log.error({ allocation: holding.id, error: messageOf(error) }, "telemetry file not checked");
+      return ownUse(holding, nothing, contextBytes);
     }
+  }
+}
+
+function withFile<T>(path: string, work: (file: number) => T): T {
+  const file = openSync(path, "r+");
+  try {
+    return work(file);
+  } finally {
+    closeSync(file);
   }
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "node:test";
@@ -13,7 +13,7 @@ import {
 } from "@loretoken/telemetry";
 import { GiB, holdingOf, unitsOf } from "../testing/fixtures.ts";
 import { keepSize } from "./telemetry-size.ts";
-import { ownUse, Strangers, UsageReader } from "./usage.ts";
+import { nothing, ownUse, type ProcessUse, Strangers, UsageReader } from "./usage.ts";
 
 function fileOf(processes: { pid: number; charged: number }[]): Uint8Array {
   const bytes = new Uint8Array(telemetry.size);
@@ -32,6 +32,20 @@ function fileOf(processes: { pid: number; charged: number }[]): Uint8Array {
   return bytes;
 }
 
+const reader = new UsageReader();
+
+function withFile<T>(path: string, work: (file: number) => T): T {
+  const file = openSync(path, "r+");
+  try {
+    return work(file);
+  } finally {
+    closeSync(file);
+  }
+}
+
+const read = (path: string): ProcessUse => withFile(path, (file) => reader.read(file));
+const keep = (path: string, bytes: number): number | undefined => withFile(path, (file) => keepSize(file, bytes));
+
 function folderOf(t: { after(end: () => void): void }): string {
   const folder = mkdtempSync(join(tmpdir(), "loretoken-usage-"));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
@@ -46,34 +60,29 @@ test("what the processes of a container hold is added up", (t) => {
     { pid: 9, charged: 500 },
   ];
   writeFileSync(path, fileOf(processes));
-  const reader = new UsageReader();
-  assert.deepEqual(reader.read(path), { processes: 2, charged: 1500n });
+  assert.deepEqual(read(path), { processes: 2, charged: 1500n });
 });
 
-test("a file that is missing, new, cut short or garbage counts for nothing", (t) => {
+test("a file that is new, cut short or garbage counts for nothing", (t) => {
   const path = join(folderOf(t), "telemetry");
-  const reader = new UsageReader();
-  const nothing = { processes: 0, charged: 0n };
-  assert.deepEqual(reader.read(path), nothing);
   writeFileSync(path, fileOf([{ pid: 1, charged: 1000 }]));
-  reader.read(path);
+  read(path);
   truncateSync(path, 20);
-  assert.deepEqual(reader.read(path), nothing);
+  assert.deepEqual(read(path), nothing);
   writeFileSync(path, new Uint8Array(telemetry.size));
-  assert.deepEqual(reader.read(path), nothing);
+  assert.deepEqual(read(path), nothing);
   writeFileSync(path, new Uint8Array(telemetry.size).fill(255));
-  assert.deepEqual(reader.read(path), nothing);
+  assert.deepEqual(read(path), nothing);
   const hostile = fileOf([{ pid: 1, charged: 1000 }]);
   new DataView(hostile.buffer).setUint32(telemetryHeader.offsets.get("process_offset") ?? 0, 0xffff_fff0, true);
   writeFileSync(path, hostile);
-  assert.deepEqual(reader.read(path), nothing);
+  assert.deepEqual(read(path), nothing);
 });
 
 test("a container counts for no more than it was promised, and its contexts", () => {
-  const holdings = [holdingOf("a", unitsOf(0, 0, 1), { guaranteed: GiB }), holdingOf("b", unitsOf(0, 1, 1))];
-  const read = (path: string) =>
-    path.includes("/a/") ? { processes: 2, charged: 99n * GiB } : { processes: 1, charged: 5n };
-  assert.equal(ownUse(holdings, read, 100n), GiB + 200n + 5n + 100n);
+  const holding = holdingOf("a", unitsOf(0, 0, 1), { guaranteed: GiB });
+  assert.equal(ownUse(holding, { processes: 2, charged: 99n * GiB }, 100n), GiB + 200n);
+  assert.equal(ownUse(holding, { processes: 1, charged: 5n }, 100n), 105n);
 });
 
 test("strangers are who stays", () => {
@@ -91,13 +100,12 @@ test("strangers are who stays", () => {
 
 test("a telemetry file is put back to its size, its contents kept", (t) => {
   const path = join(folderOf(t), "telemetry");
-  assert.equal(keepSize(path, 8), undefined);
   writeFileSync(path, "12345678");
-  assert.equal(keepSize(path, 8), undefined);
+  assert.equal(keep(path, 8), undefined);
   writeFileSync(path, "123456789012");
-  assert.equal(keepSize(path, 8), 12);
-  assert.equal(keepSize(path, 8), undefined);
+  assert.equal(keep(path, 8), 12);
+  assert.equal(keep(path, 8), undefined);
   truncateSync(path, 3);
-  assert.equal(keepSize(path, 8), 3);
-  assert.equal(keepSize(path, 8), undefined);
+  assert.equal(keep(path, 8), 3);
+  assert.equal(keep(path, 8), undefined);
 });

@@ -2,7 +2,7 @@
  * How much of a GPU our containers use, from the process tables of their telemetry files. A container writes its own file and may
  * write anything, so what one counts for is bounded by what it was promised.
  */
-import { closeSync, openSync, readSync } from "node:fs";
+import { readSync } from "node:fs";
 import { MAX_PROCESSES, processEntry, TELEMETRY_MAGIC, telemetryHeader } from "@loretoken/telemetry";
 import type { Holding } from "../holding.ts";
 
@@ -13,29 +13,17 @@ export interface ProcessUse {
 }
 
 const chargedAt = processEntry.offsets.get("charged") ?? 0;
-const nothing: ProcessUse = { processes: 0, charged: 0n };
+export const nothing: ProcessUse = { processes: 0, charged: 0n };
 const buffer = (): Uint8Array => new Uint8Array(telemetryHeader.size + MAX_PROCESSES * processEntry.size);
 
-/** Reads files over and over: three system calls and 12 KiB each. */
+/** Reads open files over and over: one system call and 12 KiB each. */
 export class UsageReader {
   readonly #bytes = buffer();
 
-  /** Of the first device, the only one a container has; nothing for a file that is not there or not set up. */
-  read(path: string): ProcessUse {
-    let file: number;
-    try {
-      file = openSync(path, "r");
-    } catch {
-      return nothing;
-    }
-    try {
-      const length = readSync(file, this.#bytes, 0, this.#bytes.length, 0);
-      return sum(new DataView(this.#bytes.buffer, 0, length));
-    } catch {
-      return nothing;
-    } finally {
-      closeSync(file);
-    }
+  /** Of the first device, the only one a container has; nothing for a file that is not set up. */
+  read(file: number): ProcessUse {
+    const length = readSync(file, this.#bytes, 0, this.#bytes.length, 0);
+    return sum(new DataView(this.#bytes.buffer, 0, length));
   }
 }
 
@@ -54,12 +42,9 @@ function sum(view: DataView): ProcessUse {
   return { processes, charged };
 }
 
-/** Of these, what the GPU's own figure of used memory may owe to them. */
-export function ownUse(holdings: readonly Holding[], read: (path: string) => ProcessUse, contextBytes: bigint): bigint {
-  return holdings.reduce((total, { telemetry, guaranteed }) => {
-    const { processes, charged } = read(telemetry);
-    return total + least([charged, guaranteed]) + BigInt(processes) * contextBytes;
-  }, 0n);
+/** What a container can owe of its GPU's used memory. */
+export function ownUse({ guaranteed }: Pick<Holding, "guaranteed">, use: ProcessUse, contextBytes: bigint): bigint {
+  return least([use.charged, guaranteed]) + BigInt(use.processes) * contextBytes;
 }
 
 /**

@@ -144,7 +144,6 @@ export class VramPlugin implements DevicePlugin {
     this.#options.made(id, shim.version);
     const size = { guaranteed: String(guaranteed), virtualSize: String(virtualSize) };
     log.info({ allocation: id, gpu: holding.gpuUuid, units: units.length, ...size }, "allocated");
-    this.changed();
     return { holding, edits };
   }
 

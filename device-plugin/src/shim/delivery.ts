@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { type DeliveredShim, inside } from "../plugin/edits.ts";
-import { DiskError, type Files, mkdirOpen } from "../store/files.ts";
+import { DiskError, type Files } from "../store/files.ts";
 
 const library = "libloretoken.so";
 const preloadName = "ld.so.preload";
@@ -35,7 +35,7 @@ export class ShimDelivery {
   async deliver(): Promise<DeliveredShim> {
     const parts = this.#parts();
     try {
-      await mkdirOpen(this.#files, this.#folder);
+      await this.#files.mkdir(this.#folder);
       await this.#clearHalfDone();
       for (let copy = 1; ; ++copy) {
         const version = `${this.#version}-${hashOf(parts)}${copy === 1 ? "" : `-${copy}`}`;
@@ -85,7 +85,7 @@ export class ShimDelivery {
 
   async #copy(version: string, parts: ReadonlyMap<string, Uint8Array>): Promise<void> {
     const folder = join(this.#folder, `${beginning}${version}`);
-    await mkdirOpen(this.#files, folder);
+    await this.#files.mkdir(folder);
     for (const [name, content] of parts) {
       await this.#files.write(join(folder, name), content, { mode: name === library ? 0o755 : 0o644, lasting: true });
     }

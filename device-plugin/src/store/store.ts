@@ -5,7 +5,7 @@
  */
 import { join } from "node:path";
 import type { Holding } from "../holding.ts";
-import { DiskError, type Files, mkdirOpen, replace } from "./files.ts";
+import { DiskError, type Files, replace } from "./files.ts";
 import { type Allocation, decodeRecord, encodeRecord } from "./record.ts";
 
 /** Makes the control file, whole, at this path. */
@@ -46,7 +46,7 @@ export class Store {
     const kept: Allocation[] = [];
     const damaged: Damaged[] = [];
     try {
-      await mkdirOpen(this.#files, this.folder);
+      await this.#files.mkdir(this.folder);
       for (const name of await this.#files.list(this.folder)) {
         if (name.startsWith(beginning) || name.startsWith(ending)) await this.#files.remove(join(this.folder, name));
         else
@@ -66,7 +66,7 @@ export class Store {
     const { id } = allocation.holding;
     const folder = join(this.folder, `${beginning}${id}`);
     try {
-      await mkdirOpen(this.#files, folder);
+      await this.#files.mkdir(folder);
       // Filled with zeros, not left with a hole: a full disk must fail here, not at a store of the program.
       await this.#files.write(join(folder, "telemetry"), new Uint8Array(this.#telemetryBytes), { mode: 0o666 });
       makeControl(join(folder, "control"));

@@ -1,45 +1,23 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import * as abi from "./abi.ts";
-import { decodeTelemetry, TelemetryError } from "./file.ts";
+import { decodeTelemetry, TelemetryError, type TelemetryFault } from "./file.ts";
+import { TelemetryBytes } from "./testing/telemetry-bytes.ts";
 
 function put(view: DataView, at: number, size: number, value: bigint | number): void {
   if (size === 4) view.setUint32(at, Number(value), true);
   else view.setBigUint64(at, BigInt(value), true);
 }
 
-/** A file as a writer of this version makes it, with one process, two rows and two events out of order. */
+/** A file as a writer of this version makes it, with one process, two rows and 130 events. */
 function wellFormed(): Uint8Array {
-  const data = new Uint8Array(abi.telemetry.size);
-  const view = new DataView(data.buffer);
-  const at = (name: string): number => abi.telemetry.offsets.get(name) ?? Number.NaN;
-  const header: [string, number, bigint | number][] = [
-    ["magic", 8, abi.TELEMETRY_MAGIC],
-    ["version_major", 4, abi.ABI_MAJOR],
-    ["size", 8, data.length],
-    ["process_offset", 4, at("processes")],
-    ["process_size", 4, abi.processEntry.size],
-    ["process_count", 4, abi.MAX_PROCESSES],
-    ["row_offset", 4, at("rows")],
-    ["row_size", 4, abi.row.size],
-    ["row_count", 4, abi.MAX_ROWS],
-    ["event_offset", 4, at("events")],
-    ["event_size", 4, abi.event.size],
-    ["event_count", 4, abi.MAX_EVENTS],
-  ];
-  for (const [name, size, value] of header) put(view, at(name), size, value);
-  put(view, at("processes"), 4, 41);
+  const file = new TelemetryBytes().process(0, { pid: 41 });
   for (const device of [0, 1]) {
-    const row = at("rows") + device * abi.row.size;
-    put(view, row, 4, 41);
-    put(view, row + 4, 4, device);
-    put(view, row + (abi.row.offsets.get("raw_peak") ?? 0), 8, 1000 + device);
-    put(view, row + (abi.row.offsets.get("pins") ?? 0) + 8 * 5, 8, 7);
-    data.set(new TextEncoder().encode("cause\0rest"), row + (abi.row.offsets.get("mode_cause") ?? 0));
+    const pins = [0, 0, 0, 0, 0, 7];
+    file.row(device, { pid: 41, device, raw_peak: 1000 + device, pins, mode_cause: "cause\0rest" });
   }
-  put(view, at("events"), 8, 130);
-  put(view, at("events") + abi.event.size, 8, 129);
-  return data;
+  for (let number = 1; number <= 130; ++number) file.event(number);
+  return file.data;
 }
 
 test("reads processes, rows and events that are in use, events oldest first", () => {
@@ -57,8 +35,17 @@ test("reads processes, rows and events that are in use, events oldest first", ()
   );
   assert.deepEqual(
     read.events.map((event) => event.number),
-    [129, 130],
+    Array.from({ length: abi.MAX_EVENTS }, (_, index) => index + 3),
   );
+});
+
+test("entries that a process is just claiming, and events outside their slot, are not in use", () => {
+  const file = new TelemetryBytes()
+    .row(0, { pid: 0xffff_ffff })
+    .process(0, { pid: 0xffff_ffff })
+    .slot(5, { number: 6 });
+  const read = decodeTelemetry(file.data);
+  assert.deepEqual([read.rows, read.processes, read.events], [[], [], []]);
 });
 
 test("an older writer's shorter rows read as zero beyond their end", () => {
@@ -87,16 +74,16 @@ test("a newer writer's longer rows are stepped over by their stated size", () =>
   );
 });
 
-const damage: [string, (data: Uint8Array) => Uint8Array, RegExp][] = [
-  ["empty", () => new Uint8Array(0), /is empty/],
-  ["zeroed", (data) => new Uint8Array(data.length), /is not set up/],
-  ["shorter than its header", (data) => data.slice(0, 100), /is cut short: 100 bytes/],
-  ["shorter than its tables", (data) => data.slice(0, data.length - 1), /event table ends at byte/],
-  ["something else", (data) => data.fill(0x41), /is no telemetry file/],
-  ["of another major version", (data) => alter(data, "version_major", 9), /layout version 9\.0/],
-  ["with a table inside its header", (data) => alter(data, "row_offset", 8), /inside the header/],
-  ["with an endless table", (data) => alter(data, "row_count", 0xffffffff), /damaged/],
-  ["with rows of no size", (data) => alter(data, "row_size", 0), /damaged/],
+const damage: [string, TelemetryFault, (data: Uint8Array) => Uint8Array, RegExp][] = [
+  ["empty", "unset", () => new Uint8Array(0), /is empty/],
+  ["zeroed", "unset", (data) => new Uint8Array(data.length), /is not set up/],
+  ["shorter than its header", "damaged", (data) => data.slice(0, 100), /is cut short: 100 bytes/],
+  ["shorter than its tables", "damaged", (data) => data.slice(0, data.length - 1), /event table ends at byte/],
+  ["something else", "foreign", (data) => data.fill(0x41), /is no telemetry file/],
+  ["of another major version", "version", (data) => alter(data, "version_major", 9), /layout version 9\.0/],
+  ["with a table inside its header", "damaged", (data) => alter(data, "row_offset", 8), /inside the header/],
+  ["with an endless table", "damaged", (data) => alter(data, "row_count", 0xffffffff), /damaged/],
+  ["with rows of no size", "damaged", (data) => alter(data, "row_size", 0), /damaged/],
 ];
 
 function alter(data: Uint8Array, field: string, value: number): Uint8Array {
@@ -104,12 +91,15 @@ function alter(data: Uint8Array, field: string, value: number): Uint8Array {
   return data;
 }
 
-for (const [what, break_, message] of damage) {
+for (const [what, fault, break_, message] of damage) {
   test(`a file ${what} is refused with the cause`, () => {
     assert.throws(
       () => decodeTelemetry(break_(wellFormed()), "file.tel"),
       (error: unknown) =>
-        error instanceof TelemetryError && message.test(error.message) && /file\.tel/.test(error.message),
+        error instanceof TelemetryError &&
+        error.fault === fault &&
+        message.test(error.message) &&
+        /file\.tel/.test(error.message),
     );
   });
 }

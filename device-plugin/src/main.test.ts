@@ -1,0 +1,133 @@
+/** The program itself: started, ended, killed. */
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import test, { type TestContext } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { readControl } from "@loretoken/telemetry/control";
+import { pod, TestNode, until } from "./testing/node.ts";
+
+const main = join(import.meta.dirname, "main.ts");
+
+function nodeOf(t: TestContext): TestNode {
+  const node = new TestNode();
+  t.after(() => node.end());
+  return node;
+}
+
+class Program {
+  readonly child: ChildProcess;
+  output = "";
+
+  constructor(t: TestContext, node: TestNode, more: string[] = []) {
+    this.child = spawn(process.execPath, [main, ...node.flags(more)], { stdio: ["ignore", "pipe", "pipe"] });
+    const take = (text: Buffer): void => {
+      this.output += text;
+    };
+    this.child.stdout?.on("data", take);
+    this.child.stderr?.on("data", take);
+    t.after(() => this.child.kill("SIGKILL"));
+  }
+
+  get lines(): { msg: string; [field: string]: unknown }[] {
+    return this.output.split("\n").flatMap((line) => (line.startsWith("{") ? [JSON.parse(line)] : []));
+  }
+
+  async end(signal: NodeJS.Signals): Promise<number | null> {
+    this.child.kill(signal);
+    const [code] = await once(this.child, "exit");
+    return code as number | null;
+  }
+}
+
+test("SIGTERM unregisters, and leaves containers what they have", async (t) => {
+  const node = nodeOf(t);
+  await node.kubelet.start();
+  const program = new Program(t, node);
+  await until("the kubelet has the list", () => node.kubelet.lists.length > 0);
+  await node.kubelet.run(pod("p", 3));
+  const socket = join(node.kubelet.pluginFolder, "loretoken-vram.sock");
+  assert.ok(existsSync(socket));
+  const ended = Date.now();
+  assert.equal(await program.end("SIGTERM"), 0, program.output);
+  assert.ok(Date.now() - ended < 3000);
+  assert.ok(!existsSync(socket));
+  await until("the kubelet sees it gone", () => !node.kubelet.watching);
+  assert.deepEqual(program.lines.map(({ msg }) => msg).slice(-2), ["ending", "ended"]);
+  assert.equal(readdirSync(join(node.hostFolder, "allocations")).length, 1);
+});
+
+test("killed at any moment, the next one goes on with all that was given", async (t) => {
+  const node = nodeOf(t);
+  await node.kubelet.start();
+  const given: string[] = [];
+  for (let round = 0; round < 4; ++round) {
+    const program = new Program(t, node);
+    await until(
+      "the kubelet has the list",
+      () => node.kubelet.registrations.length === round + 1 && node.kubelet.watching,
+    );
+    await until("the list is of this agent", () => node.kubelet.lists.length === round + 1);
+    const first = await node.kubelet.run(pod(`p${round}`, 2));
+    given.push(first.get("c0")?.envs.LORETOKEN_ALLOCATION ?? "");
+    const torn = node.kubelet.allocate(["0-30", "0-31"]).catch(() => undefined);
+    await sleep(round * 2);
+    assert.equal(await program.end("SIGKILL"), null);
+    await torn;
+    await until("the kubelet sees it gone", () => !node.kubelet.watching);
+  }
+  const program = new Program(t, node);
+  await until("it has taken them up", () => program.lines.some(({ msg }) => msg === "started"));
+  const folders = readdirSync(join(node.hostFolder, "allocations"));
+  for (const id of given) {
+    assert.ok(folders.includes(id), `${id} is lost`);
+    const control = join(node.hostFolder, "allocations", id, "control");
+    const beat = readControl(control).heartbeat ?? 0n;
+    await until(`${id} shows life`, () => (readControl(control).heartbeat ?? 0n) > beat);
+  }
+  assert.ok(
+    folders.every((name) => !name.startsWith(".")),
+    folders.join(),
+  );
+  await node.kubelet.run(pod("last", 27));
+});
+
+test("logs are lines of JSON with a message that does not vary", async (t) => {
+  const node = nodeOf(t);
+  await node.kubelet.start();
+  const program = new Program(t, node);
+  await until("it is registered", () => program.lines.some(({ msg }) => msg === "registered with the kubelet"));
+  await node.kubelet.run(pod("p", 3));
+  await until("the owner is known", () => program.lines.some(({ msg }) => msg === "allocation's owner known"));
+  const known = program.lines.find(({ msg }) => msg === "allocation's owner known");
+  assert.deepEqual(known?.owner, { namespace: "default", pod: "p", podUid: "", container: "c0" });
+  assert.ok(
+    program.lines.every(({ level, time, msg }) => typeof level === "number" && time !== undefined && msg !== ""),
+  );
+});
+
+test("wrong settings end it with 2 and all that is wrong; help and version are told", () => {
+  const run = (...words: string[]) => spawnSync(process.execPath, [main, ...words], { encoding: "utf8" });
+  const wrong = run("--expansion", "9", "--mode", "fast");
+  assert.equal(wrong.status, 2);
+  assert.equal(
+    wrong.stderr,
+    "loretoken-agent: --expansion: 9 is not allowed; allowed: a number from 1 to 8\n" +
+      'loretoken-agent: --mode: "fast" is not allowed; allowed: full, hold, off\n',
+  );
+  assert.match(run("--help").stdout, /^Usage: loretoken-agent \[--config FILE\]/);
+  assert.match(run("--version").stdout, /^loretoken-agent \d+\.\d+\.\d+\n$/);
+});
+
+test("a host's folder that cannot be used ends it with the reason", (t) => {
+  const node = nodeOf(t);
+  const words = [main, ...node.flags(), "--host-folder", "/dev/null/host"];
+  const { status, stdout } = spawnSync(process.execPath, words, { encoding: "utf8" });
+  assert.equal(status, 1);
+  assert.match(
+    stdout,
+    /"error":"reading the allocations in \/dev\/null\/host\/allocations failed: ENOTDIR.*"msg":"start failed"/,
+  );
+});

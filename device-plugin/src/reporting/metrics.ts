@@ -1,0 +1,190 @@
+/**
+ * /metrics of the agent. Everything is set anew at each scrape from what is there, so that series of a pod are gone with the
+ * first scrape after its end; counters come from sums that never step back.
+ */
+import { readdirSync } from "node:fs";
+import type { RecorderFigures } from "@loretoken/kube";
+import { codecs, guards, modes, pins } from "@loretoken/telemetry";
+import { Counter, Gauge, Registry } from "prom-client";
+import type { Holding } from "../holding.ts";
+import type { ContainerTelemetry } from "./container-telemetry.ts";
+import type { GpuState } from "./gpu-state.ts";
+import { type MetricFacts, type MetricName, metricCatalog } from "./metric-catalog.ts";
+import type { TelemetryWatch } from "./telemetry-watch.ts";
+
+export interface MetricsOptions {
+  version: string;
+  watch: Pick<TelemetryWatch, "containers" | "refresh" | "eventsLost">;
+  gpus: () => readonly GpuState[];
+  holdings: () => readonly Holding[];
+  recorder: { readonly figures: RecorderFigures };
+  /** Writes of the GpuNode so far. */
+  gpuNode: { readonly writes: { readonly ok: number; readonly error: number } };
+  /** Figures older than this are read anew for a scrape, milliseconds: scrapes by several servers cost one reading. */
+  maxAge?: number;
+}
+
+type Labels = Record<string, string>;
+type Metric = Gauge | Counter;
+
+export class Metrics {
+  /** Others may add metrics of their own. */
+  readonly registry = new Registry();
+  readonly #options: MetricsOptions;
+  readonly #metrics = new Map<MetricName, Metric>();
+  #scrape: Promise<string> | undefined;
+  #scrapeSeconds = 0;
+
+  constructor(options: MetricsOptions) {
+    this.#options = options;
+    for (const [name, { type, labels, help }] of Object.entries(metricCatalog as Record<string, MetricFacts>)) {
+      const config = { name, help, labelNames: [...labels], registers: [this.registry] };
+      this.#metrics.set(name as MetricName, type === "gauge" ? new Gauge(config) : new Counter(config));
+    }
+  }
+
+  get contentType(): string {
+    return this.registry.contentType;
+  }
+
+  /** The text of a scrape; scrapes at the same time share one. */
+  render(): Promise<string> {
+    this.#scrape ??= this.#render().finally(() => {
+      this.#scrape = undefined;
+    });
+    return this.#scrape;
+  }
+
+  async #render(): Promise<string> {
+    const start = performance.now();
+    for (const metric of this.#metrics.values()) metric.reset();
+    this.#options.watch.refresh(this.#options.maxAge ?? 1000);
+    for (const container of newestOf(this.#options.watch.containers)) this.#container(container);
+    for (const state of this.#options.gpus()) this.#gpu(state);
+    this.#agent();
+    const text = await this.registry.metrics();
+    this.#scrapeSeconds = (performance.now() - start) / 1000;
+    return text;
+  }
+
+  /** @param value undefined or no number: there is no such series */
+  #set(name: MetricName, labels: Labels, value: number | undefined): void {
+    if (value === undefined || !Number.isFinite(value)) return;
+    const metric = this.#metrics.get(name);
+    if (metric instanceof Gauge) metric.set(labels, value);
+    else metric?.inc(labels, Math.max(0, value));
+  }
+
+  #container(container: ContainerTelemetry): void {
+    const { holding, usage, counters } = container;
+    const { owner } = holding;
+    if (owner === undefined) return;
+    const labels = {
+      namespace: owner.namespace,
+      pod: owner.pod,
+      container: owner.container,
+      gpu_uuid: holding.gpuUuid,
+    };
+    const set = (name: string, value: number | undefined, more: Labels = {}): void =>
+      this.#set(`loretoken_container_${name}` as MetricName, { ...labels, ...more }, value);
+
+    set("virtual_bytes", Number(holding.virtualSize));
+    set("guaranteed_bytes", Number(holding.guaranteed));
+    set("units", holding.units.length);
+    set("live_bytes", usage.live_bytes);
+    set("raw_bytes", usage.raw_bytes);
+    set("packed_bytes", usage.packed_bytes);
+    set("packed_logical_bytes", usage.packed_logical);
+    set("host_bytes", usage.host_bytes);
+    set("host_logical_bytes", usage.host_logical);
+    set("idle_bytes", usage.idle_bytes);
+    set("foreign_bytes", usage.foreign_bytes);
+    set("held_bytes", usage.held_bytes);
+    const stored = usage.packed_bytes + usage.host_bytes;
+    set("ratio", stored > 0 ? (usage.packed_logical + usage.host_logical) / stored : 1);
+    set("processes", usage.processes);
+    for (const mode of modes) set("mode", usage.mode === mode ? 1 : 0, { mode });
+    for (const [index, { name }] of pins.entries()) set("pins", usage.pins[index] ?? 0, { reason: name });
+    set("penalty_ratio", usage.penaltyPermille / 1000);
+    set("telemetry_readable", container.fault === undefined ? 1 : 0);
+
+    set("launches_total", counters.launches);
+    set("slow_launches_total", counters.slow_launches);
+    set("packs_total", counters.packs);
+    set("unpacks_total", counters.unpacks);
+    const packed = codecs.reduce((sum, _, index) => sum + (counters.codec_in[index] ?? 0), 0);
+    set("moved_bytes_total", packed, { move: "pack" });
+    set("moved_bytes_total", counters.unpack_bytes, { move: "unpack" });
+    set("moved_bytes_total", counters.spill_bytes, { move: "spill" });
+    set("moved_bytes_total", counters.fetch_bytes, { move: "fetch" });
+    set("wait_seconds_total", counters.wait_ns / 1e9);
+    set("stall_seconds_total", counters.stall_ns / 1e9);
+    set("out_of_memory_total", counters.out_of_memory);
+    set("integrity_failures_total", counters.verify_failures, { kind: "verify" });
+    set("integrity_failures_total", counters.checksum_failures, { kind: "checksum" });
+    for (const [index, guard] of guards.entries()) {
+      if (guard !== "none") set("guardrail_events_total", counters.guard_events[index] ?? 0, { guard });
+    }
+  }
+
+  #gpu(state: GpuState): void {
+    const labels = { gpu_uuid: state.uuid, gpu: String(state.index) };
+    const set = (name: string, value: number | undefined, more: Labels = {}): void =>
+      this.#set(`loretoken_gpu_${name}` as MetricName, { ...labels, ...more }, value);
+    set("info", 1, { model: state.model });
+    set("physical_bytes", Number(state.physical));
+    set("virtual_bytes", Number(state.virtual));
+    set("guaranteed_bytes", Number(state.guaranteed));
+    set("units", state.units);
+    set("allocated_units", state.allocatedUnits);
+    set("healthy", state.health.state === "healthy" ? 1 : 0);
+    set("temperature_celsius", state.temperature);
+    set("temperature_margin_celsius", state.marginToSlowdown);
+    set("power_watts", state.power);
+    set("power_limit_watts", state.powerLimit);
+  }
+
+  #agent(): void {
+    const { version, watch, holdings, recorder, gpuNode } = this.#options;
+    const figures = recorder.figures;
+    const set = (name: MetricName, value: number | undefined, labels: Labels = {}): void =>
+      this.#set(name, labels, value);
+    set("loretoken_agent_info", 1, { version });
+    set("loretoken_agent_unowned_allocations", holdings().filter(({ owner }) => owner === undefined).length);
+    set("loretoken_agent_events_waiting", figures.waiting);
+    set("loretoken_agent_events_delivered_total", figures.delivered);
+    set("loretoken_agent_events_refused_total", figures.refused);
+    set("loretoken_agent_events_rejected_total", figures.rejected);
+    set("loretoken_agent_event_retries_total", figures.retries);
+    set("loretoken_agent_guardrail_events_lost_total", watch.eventsLost);
+    set("loretoken_agent_gpu_node_writes_total", gpuNode.writes.ok, { result: "ok" });
+    set("loretoken_agent_gpu_node_writes_total", gpuNode.writes.error, { result: "error" });
+    set("loretoken_agent_scrape_seconds", this.#scrapeSeconds);
+    const cpu = process.cpuUsage();
+    set("process_cpu_seconds_total", (cpu.user + cpu.system) / 1e6);
+    set("process_resident_memory_bytes", process.memoryUsage.rss());
+    set("process_open_fds", openFiles());
+    set("process_start_time_seconds", Math.round(Date.now() / 1000 - process.uptime()));
+  }
+}
+
+/** A pod that was made anew under the same name has the series, not the one before it that is just going. */
+function newestOf(containers: readonly ContainerTelemetry[]): ContainerTelemetry[] {
+  const newest = new Map<string, ContainerTelemetry>();
+  for (const container of containers) {
+    const { owner, gpuUuid, allocatedAt } = container.holding;
+    if (owner === undefined) continue;
+    const key = [owner.namespace, owner.pod, owner.container, gpuUuid].join("/");
+    const other = newest.get(key);
+    if (other === undefined || other.holding.allocatedAt <= allocatedAt) newest.set(key, container);
+  }
+  return [...newest.values()];
+}
+
+function openFiles(): number | undefined {
+  try {
+    return readdirSync("/proc/self/fd").length;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,12 @@
+export { eventsReference, type Reason, type ReasonFacts, reasons } from "./events.ts";
+export {
+  type GpuContainer,
+  type GpuNode,
+  type GpuNodeStatus,
+  type GpuStatus,
+  gpuNode,
+  gpuNodeResource,
+  gpuNodeStatus,
+} from "./gpu-node.ts";
+export { annotations, apiVersion, components, fieldOwners, group, version, vramResource } from "./names.ts";
+export { memoryQuantity, ratioText, shortMemory } from "./quantity.ts";
