@@ -14,6 +14,8 @@ export interface Observer {
   refused?(refusal: { reason: RefusalReason; message: string; gpuUuid: string | undefined }): void;
   /** The container is gone; its files go now. Last moment to read them. */
   releasing?(holding: Holding): void;
+  /** The container starts anew; its telemetry is made anew now. Last moment to read what the one before wrote. */
+  renewing?(holding: Holding): void;
   /** A program let its telemetry file grow or shrink to so many bytes; it was put right. */
   telemetryResized?(event: { holding: Holding; bytes: number }): void;
 }
@@ -26,6 +28,7 @@ export function observers(all: readonly Observer[]): Required<Observer> {
     xid: (event) => all.forEach((each) => void each.xid?.(event)),
     refused: (refusal) => all.forEach((each) => void each.refused?.(refusal)),
     releasing: (holding) => all.forEach((each) => void each.releasing?.(holding)),
+    renewing: (holding) => all.forEach((each) => void each.renewing?.(holding)),
     telemetryResized: (event) => all.forEach((each) => void each.telemetryResized?.(event)),
   };
 }

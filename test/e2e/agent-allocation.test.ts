@@ -11,7 +11,7 @@ import { build, shell, shellImage, train, trainImage } from "./support/images.ts
 const own = { skip: needsOwnCluster };
 const gpus = ["8GiB", "8GiB"];
 const { target, agent } = useAgent("agent-allocation", { gpus, images: [shell, train] });
-/** 8 GiB less 4 %, half as much again, in whole units. */
+/** Half as much again as 8 GiB, less 4 % of them, in whole units. */
 const unitsPerGpu = 11;
 const forever = ["/bin/sleep", "1000000"];
 

@@ -176,13 +176,12 @@ async function events(context: TestContext, cluster: Cluster, client: Client): P
     });
     const controller = new AbortController();
     const running = recorder.run(controller.signal);
-    return {
-      recorder,
-      stop: () => {
-        controller.abort();
-        return running;
-      },
+    const stop = (): Promise<void> => {
+      controller.abort();
+      return running;
     };
+    context.after(stop);
+    return { recorder, stop };
   };
 
   await context.test("on the node: in default, found by the node's name, later figures in the message", async () => {

@@ -104,7 +104,7 @@ export class VramPlugin implements DevicePlugin {
    * its mounts are then gone too, and only a new pod gets new ones.
    */
   async preStart({ devicesIds }: PreStartContainerRequest): Promise<void> {
-    const { ledger, store, controls, log } = this.#options;
+    const { ledger, store, controls, observer, log } = this.#options;
     const wanted = [...devicesIds].sort(byNumber).join();
     const held = ledger.holdings().filter(({ units }) => units.join() === wanted);
     if (held.length === 0) {
@@ -118,6 +118,7 @@ export class VramPlugin implements DevicePlugin {
     }
     // Several are an init container and one that was given its units: only one of them ever runs.
     for (const holding of held) {
+      observer.renewing(holding);
       await store.renewTelemetry(holding.id);
       controls.ensure(holding);
       log.debug({ allocation: holding.id }, "container starts");

@@ -42,7 +42,7 @@ async function bench(context: TestContext, connected = true): Promise<Bench> {
     pollEvery: 20,
   });
   context.after(async () => {
-    client.close();
+    await reporting.stop(); // for those that a failed test left running
     await server.stop();
   });
   const events = (): ReturnType<Bench["events"]> =>
@@ -84,14 +84,17 @@ test("what the agent observes becomes events on the node, with the figures in wo
   ]);
 });
 
-test("a container's last words, at its release and at the agent's end", async (context) => {
+test("a container's last words, when it starts anew, at its release and at the agent's end", async (context) => {
   const { node, reporting, events } = await bench(context);
   const holding = node.hold("a");
   const file = new TelemetryBytes();
   node.place(holding, file);
   reporting.start();
   await reporting.metrics.render();
-  node.place(holding, file.event(1_700_000_000, { guard: 5, figure: 2 << 20, limit: 1 << 20 }));
+  node.place(holding, file.event(1_700_000_000, { guard: 1, figure: 1, limit: 1 }));
+  reporting.observer.renewing(holding);
+  const anew = new TelemetryBytes().event(1_700_000_000, { guard: 5, figure: 2 << 20, limit: 1 << 20 });
+  node.place(holding, anew, true);
   reporting.observer.releasing(holding);
   node.holdings = [];
   const other = node.hold("b", { owner: { ...owner, pod: "other", podUid: "u-2" } });
@@ -101,7 +104,7 @@ test("a container's last words, at its release and at the agent's end", async (c
     events()
       .map(([reason]) => reason)
       .sort(),
-    ["MemoryPromiseExceeded", "PenaltyBackoff"],
+    ["IntegrityMismatch", "MemoryPromiseExceeded", "PenaltyBackoff"],
   );
 });
 
@@ -123,6 +126,7 @@ test("an end without an API server takes seconds, and what waited is read again"
     log: node.log,
     pollEvery: 20,
   });
+  context.after(() => again.stop());
   again.start();
   await until("delivered", () => server.objects.size === 1);
   await again.stop();

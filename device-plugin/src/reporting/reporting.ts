@@ -159,6 +159,7 @@ export class Reporting {
       },
       refused: ({ reason, message, gpuUuid }) => events.refused(reason, message, gpuUuid),
       releasing: ({ id }) => this.#watch.readNow(id),
+      renewing: ({ id }) => this.#watch.readNow(id),
       telemetryResized: ({ holding, bytes }) => {
         const { owner } = holding;
         if (owner !== undefined) this.#recorder.record(telemetryResized(holding, owner, bytes));

@@ -158,7 +158,7 @@ for (const [what, harm, message] of damage) {
 }
 
 test("a program that reads through a mapping never takes a mixture of two blocks", {
-  timeout: 30_000,
+  timeout: 60_000,
 }, async (context) => {
   const path = join(folder(context), "control");
   const block = (value: number): ControlInput => ({

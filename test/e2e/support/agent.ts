@@ -16,6 +16,8 @@ export interface AgentOptions {
   readonly gpus: readonly string[];
   /** Flags by name; these make slow things fast unless said otherwise. */
   readonly flags?: Readonly<Record<string, string>>;
+  /** Between two questions whether it is ready; 1 where tests wait for it. */
+  readonly probeSeconds?: number;
 }
 
 /** One allocation as the agent keeps it on the node. */
@@ -81,6 +83,13 @@ export class Agent {
     const again = await this.#identity();
     if (again.uid !== uid) throw new Error(`${name} was replaced, not restarted`);
     await this.ready();
+  }
+
+  /** Deletes its pod; the DaemonSet makes another. */
+  async replace(): Promise<void> {
+    const { name, uid } = await this.#identity();
+    await this.#target.pods.remove(name, 10);
+    await this.ready(uid);
   }
 
   /** Its process as the node numbers it. */
@@ -206,7 +215,7 @@ export class Agent {
         capabilities: { drop: ["ALL"] },
         seccompProfile: { type: "RuntimeDefault" },
       },
-      readinessProbe: { httpGet: { path: "/readyz", port }, periodSeconds: 1 },
+      readinessProbe: { httpGet: { path: "/readyz", port }, periodSeconds: this.#options.probeSeconds ?? 1 },
       livenessProbe: { httpGet: { path: "/healthz", port }, periodSeconds: 10, timeoutSeconds: 5 },
       volumeMounts: [
         { name: "host", mountPath: hostFolder },

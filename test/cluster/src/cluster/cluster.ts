@@ -1,6 +1,6 @@
 /** A Kubernetes of one's own, for one test file: started, disturbed and removed by it. */
 import { execFile } from "node:child_process";
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:https";
 import path from "node:path";
 import { promisify } from "node:util";
@@ -203,8 +203,10 @@ export class Cluster {
     await this.#boot();
   }
 
-  /** Ends everything and removes its files, not the logs. */
+  /** Ends everything and removes its files, not the logs; those of pods are in `pods` beside the components'. */
   async stop(): Promise<void> {
+    const podLogs = path.join(this.folder, "log/pods");
+    if (existsSync(podLogs)) cpSync(podLogs, path.join(this.logs, "pods"), { recursive: true, force: true });
     await this.#portals?.close();
     if (this.options.kind === "node") await this.#powerOff();
     else for (const component of this.#all().reverse()) await component.kill();
