@@ -1,11 +1,14 @@
 /** The agent's program: loretoken-agent. */
 import { randomBytes } from "node:crypto";
+import { hostname } from "node:os";
+import { Client, loadKubeConfig } from "@loretoken/kube";
 import { openNvml } from "@loretoken/nvml";
 import { Agent } from "./agent.ts";
 import { helpText } from "./config/help.ts";
 import { ConfigError, loadConfig } from "./config/load.ts";
 import type { Config } from "./config/schema.ts";
 import { createLog, messageOf } from "./log.ts";
+import { Reporting } from "./reporting/index.ts";
 import { version } from "./version.ts";
 
 /** The pod, by the downward API. */
@@ -13,8 +16,23 @@ function ownPod({ POD_NAMESPACE: namespace, POD_NAME: name }: NodeJS.ProcessEnv)
   return namespace && name ? `${namespace}/${name}` : undefined;
 }
 
+/** Where the cluster is; undefined: nowhere, reports go to the log. */
+function clientOf(config: Config, env: NodeJS.ProcessEnv): Client | undefined {
+  const known = env.KUBECONFIG !== undefined || env.KUBERNETES_SERVICE_HOST !== undefined;
+  if (config.apiServer === "none" || !known) return undefined;
+  return new Client({ config: loadKubeConfig(), userAgent: `loretoken-agent/${version()}`, timeout: 10_000 });
+}
+
 async function run(config: Config): Promise<void> {
   const log = createLog(config.logLevel);
+  const reporting = new Reporting({
+    version: version(),
+    node: config.nodeName ?? process.env.NODE_NAME ?? hostname(),
+    client: clientOf(config, process.env),
+    holdings: () => agent.holdings(),
+    gpus: () => agent.gpuStates(),
+    log,
+  });
   const agent = new Agent(config, {
     version: version(),
     log,
@@ -23,14 +41,17 @@ async function run(config: Config): Promise<void> {
     monotonic: () => process.hrtime.bigint(),
     newId: () => randomBytes(8).toString("hex"),
     ownPod: ownPod(process.env),
-    // Reporting is attached here: `observers` (Kubernetes Events, counters), `pages` ("/metrics"), `podUid` (the API server).
+    observers: [reporting.observer],
+    pages: reporting.pages,
+    podUid: reporting.podUid,
   });
   let ending = false;
   const end = (signal: string): void => {
     if (ending) return;
     ending = true;
     log.info({ signal }, "ending");
-    agent.stop().then(
+    const stopped = agent.stop().then(() => reporting.stop());
+    stopped.then(
       () => {
         log.info({}, "ended");
         process.exit(0); // a driver that hangs in its thread does not keep us
@@ -45,6 +66,7 @@ async function run(config: Config): Promise<void> {
   process.on("SIGINT", end);
   try {
     const port = await agent.start();
+    reporting.start();
     log.info({ version: version(), port, pid: process.pid }, "started");
   } catch (error) {
     log.error({ error: messageOf(error) }, "start failed");

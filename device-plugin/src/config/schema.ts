@@ -108,6 +108,15 @@ export const configSchema = z.strictObject({
   orphanSeconds: seconds(1, 86_400)
     .default(600)
     .describe("how long an allocation is kept that the kubelet never said whose it is"),
+  nodeName: z
+    .string()
+    .regex(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/, "the name of a Node")
+    .optional()
+    .describe("the Node this runs on; not set: the variable NODE_NAME, else the host's name"),
+  apiServer: z
+    .enum(["auto", "none"])
+    .default("auto")
+    .describe("auto: Events and GpuNode go to the cluster of KUBECONFIG or of the pod; none: events go to the log"),
   listen: z
     .string()
     .regex(/^(\[[0-9a-fA-F:]*\]|[^:\s]*):\d{1,5}$/, "an address and port such as 0.0.0.0:9410 or [::]:9410")

@@ -9,6 +9,7 @@
  *   listed is kept for a grace period.
  * - One list without an owner is not enough, two in a row are.
  */
+import { setTimeout as sleepFor } from "node:timers/promises";
 import type { ContainerDevices, PodList } from "@loretoken/kubelet";
 import type { Controls } from "../control/controls.ts";
 import type { Holding, Owner } from "../holding.ts";
@@ -39,6 +40,13 @@ export interface ReconcilerOptions {
   readonly now: () => number;
   /** What is offered may have changed. */
   readonly changed: () => void;
+  readonly sleep?: (milliseconds: number) => Promise<unknown>;
+}
+
+const uidMilliseconds = 2000;
+
+function wait(milliseconds: number): Promise<unknown> {
+  return sleepFor(milliseconds, undefined, { ref: false });
 }
 
 /** What is known of a holding beside what is on disk. */
@@ -57,6 +65,8 @@ export class Reconciler {
   readonly #traces = new Map<string, Trace>();
   #kubelet = 0;
   #failing = false;
+  /** The API server did not answer in this round: it is not asked for every pod. */
+  #noUids = false;
 
   constructor(options: ReconcilerOptions) {
     this.#options = options;
@@ -99,6 +109,7 @@ export class Reconciler {
     }
     if (this.#failing) log.info({}, "kubelet says again who holds what");
     this.#failing = false;
+    this.#noUids = false;
     const settled = ledger.holdings().filter(({ allocatedAt }) => allocatedAt < asked);
     const owners = match(settled, list.containers);
     const lived = livingWith(settled, owners);
@@ -112,14 +123,14 @@ export class Reconciler {
   }
 
   async #seen(holding: Holding, { namespace, pod, container }: ContainerDevices): Promise<void> {
-    const { ledger, store, podUid, log } = this.#options;
+    const { ledger, store, log } = this.#options;
     const trace = this.#trace(holding.id);
     trace.absences = 0;
     trace.seenIn = this.#kubelet;
     const known = holding.owner;
     if (known?.namespace === namespace && known.pod === pod && known.container === container && known.podUid !== "")
       return;
-    const owner: Owner = { namespace, pod, container, podUid: await podUid(namespace, pod).catch(() => "") };
+    const owner: Owner = { namespace, pod, container, podUid: await this.#uidOf(namespace, pod) };
     if (known !== undefined && known.pod === pod && known.container === container && owner.podUid === "") return;
     const owned = { ...holding, owner };
     ledger.put(owned);
@@ -128,6 +139,22 @@ export class Reconciler {
       log.info({ allocation: holding.id, owner }, "allocation's owner known");
     } catch (error) {
       log.error({ allocation: holding.id, error: messageOf(error) }, "allocation's owner not kept");
+    }
+  }
+
+  /** "" where the API server does not say in time; the next round asks again. */
+  async #uidOf(namespace: string, pod: string): Promise<string> {
+    if (this.#noUids) return "";
+    const { podUid, sleep = wait } = this.#options;
+    const late = sleep(uidMilliseconds).then(() => Promise.reject(new Error("no answer in time")));
+    try {
+      return await Promise.race([podUid(namespace, pod), late]);
+    } catch (error) {
+      this.#noUids = true;
+      this.#options.log.debug({ error: messageOf(error) }, "pod's UID not known");
+      return "";
+    } finally {
+      late.catch(() => undefined);
     }
   }
 

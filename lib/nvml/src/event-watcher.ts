@@ -28,6 +28,9 @@ export interface WatchOptions {
 
 type Watching = Extract<WatchReport, { kind: "watching" }>;
 
+/** MiB. The thread holds next to nothing; without limits its heap grows as if it were a program. */
+const resourceLimits = { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 32 };
+
 const defaultSlice = 500;
 const defaultPatience = 5000;
 
@@ -57,7 +60,7 @@ export class EventWatcher {
   static start(library: string, handlers: WatchHandlers, options: WatchOptions = {}): Promise<EventWatcher> {
     const { slice = defaultSlice, patience = defaultPatience, thread = threadFile() } = options;
     const data: ThreadData = { library, slice, stop: new Int32Array(new SharedArrayBuffer(4)) };
-    const worker = new Worker(thread, { workerData: data, name: "nvml-events" });
+    const worker = new Worker(thread, { workerData: data, name: "nvml-events", resourceLimits });
     return new Promise((resolve, reject) => {
       let failure: string | undefined;
       let begun = false;
