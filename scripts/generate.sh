@@ -6,5 +6,6 @@ target=$(realpath "${1:?usage: scripts/generate.sh <folder>}")
 node cli/scripts/generate-settings.ts "$target"
 node scripts/generate-hooks-doc.ts "$target"
 node device-plugin/scripts/generate-metrics.ts "$target"
+node device-plugin/scripts/generate-reference.ts "$target"
 node lib/api/scripts/generate.ts "$target"
 node lib/kubelet/scripts/generate.ts "$target"

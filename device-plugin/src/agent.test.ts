@@ -108,6 +108,15 @@ test("in a pod of its own it takes a list for complete that has this pod", async
   await until("it is released", () => agent.holdings().length === 0);
 });
 
+test("an agent that is there before the kubelet registers when it comes", async (t) => {
+  const node = await nodeOf(t);
+  const port = await node.agent().start();
+  assert.equal((await fetch(`http://127.0.0.1:${port}/readyz`)).status, 503);
+  await node.kubelet.start();
+  await until("the kubelet has the list", () => node.kubelet.lists.length > 0);
+  assert.equal((await fetch(`http://127.0.0.1:${port}/readyz`)).status, 200);
+});
+
 test("its socket comes back when somebody removes it", async (t) => {
   const node = await nodeOf(t);
   await node.started();

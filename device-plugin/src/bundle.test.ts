@@ -12,6 +12,8 @@ import { pod, TestNode, until } from "./testing/node.ts";
 process.env.LORETOKEN_SIM_DEVICES = Array.from({ length: 8 }, () => "270GiB").join();
 
 const home = join(import.meta.dirname, "..");
+const { start } = (JSON.parse(readFileSync(join(home, "package.json"), "utf8")) as { scripts: { start: string } })
+  .scripts;
 const mostMebibytes = 110;
 const containers = 64;
 const watched = 10_000;
@@ -30,10 +32,8 @@ test("the bundle runs with 64 containers on 8 GPUs in 110 MiB, and its thread te
   await node.kubelet.start();
   // Intervals as users have them; later flags win.
   const flags = node.flags(["--reserve=5GiB", "--guard-seconds=2", "--reconcile-seconds=10", "--recover-seconds=60"]);
-  const limits = ["--max-semi-space-size=1", "--max-old-space-size=96"];
-  const agent = spawn(process.execPath, [...limits, join(home, "dist/loretoken-agent.js"), ...flags], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
+  const [, ...words] = start.split(" ");
+  const agent = spawn(process.execPath, [...words, ...flags], { cwd: home, stdio: ["ignore", "pipe", "inherit"] });
   let output = "";
   agent.stdout.on("data", (text) => {
     output += text;
