@@ -1,20 +1,12 @@
 /** The node agent's image for tests: the bundle, Node, koffi, the shim, and NVML's simulator in the place of the driver. */
 import { execFile } from "node:child_process";
-import { mkdirSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { promisify } from "node:util";
 import { busybox, type Entry, folder, libraries, node, writeImage } from "@loretoken/test-cluster";
 import { build } from "./images.ts";
 
 export const agentImage = "loretoken.local/agent:test";
-/** Node takes what it can get otherwise: 176 MiB in place of 100 after containers came and went for a minute. */
-const small = [
-  "--max-semi-space-size=1",
-  "--max-old-space-size=64",
-  "--max-lazy",
-  "--optimize-for-size",
-  "--v8-pool-size=1",
-];
 const run = promisify(execFile);
 const root = path.resolve(import.meta.dirname, "../../..");
 
@@ -38,11 +30,14 @@ export async function agent(): Promise<string> {
         [...busybox(), ...node(), ...libraries([nvml])],
         [...app, ...shim, ...simulator],
       ],
-      config: {
-        entrypoint: ["/usr/local/bin/node", ...small, "/app/dist/loretoken-agent.js"],
-        env: { MALLOC_ARENA_MAX: "1" },
-      },
+      config: { entrypoint: startCommand(), workdir: "/app" },
     },
     path.resolve("build/e2e-images/agent.tar"),
   );
+}
+
+/** As the package says that it is started, with what bounds Node's memory. */
+function startCommand(): string[] {
+  const { scripts } = JSON.parse(readFileSync(path.join(root, "device-plugin/package.json"), "utf8"));
+  return scripts.start.split(" ");
 }
