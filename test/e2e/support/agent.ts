@@ -118,7 +118,7 @@ export class Agent {
 
   /** The allocations on the node's disk. */
   async kept(): Promise<Kept[]> {
-    const script = `cat ${hostFolder}/allocations/*/*.json 2>/dev/null | tr -d '\\n' | sed 's/}{/}\\n{/g' || true`;
+    const script = `cat ${hostFolder}/allocations/*/allocation.json 2>/dev/null | tr -d '\\n' | sed 's/}{/}\\n{/g' || true`;
     const text = await this.#target.cluster.exec(["sh", "-c", script]);
     return text
       .split("\n")
