@@ -30,7 +30,7 @@ export async function agent(): Promise<string> {
         [...busybox(), ...node(), ...libraries([nvml])],
         [...app, ...shim, ...simulator],
       ],
-      config: { entrypoint: startCommand(), workdir: "/app" },
+      config: { entrypoint: startCommand(), workdir: "/app", env: { MALLOC_ARENA_MAX: "1" } },
     },
     path.resolve("build/e2e-images/agent.tar"),
   );
