@@ -83,12 +83,16 @@ test("a pod that asks for more than is left on any one GPU is refused with the f
   const { pods } = target();
   await pods.run({ name: "first", image: shellImage, command: forever, limits: { [resource]: 7 } });
   await pods.run({ name: "second", image: shellImage, command: forever, limits: { [resource]: 7 } });
-  await until(
-    "both have owners",
-    async () => (await agent().kept()).filter(({ owner }) => owner !== undefined).length === 2,
-  );
-  const gpuOf = new Set((await agent().kept()).map(({ gpuUuid }) => gpuUuid));
-  assert.equal(gpuOf.size, 2, "7 and 7 of 11 do not fit on one GPU");
+  const held = await until("these two hold units, those before no longer", async () => {
+    const kept = await agent().kept();
+    return (
+      kept
+        .map(({ owner }) => owner?.pod)
+        .toSorted()
+        .join() === "first,second" && kept
+    );
+  });
+  assert.equal(new Set(held.map(({ gpuUuid }) => gpuUuid)).size, 2, "7 and 7 of 11 do not fit on one GPU");
   await pods.create({ name: "scattered", image: shellImage, command: forever, limits: { [resource]: 6 } });
   const pod = await pods.waitFor("scattered", "is refused", ({ status }) => status?.phase === "Failed");
   assert.equal(pod.status?.reason, "UnexpectedAdmissionError");

@@ -78,6 +78,7 @@ test(
     await agent().replace();
     await agent().offers(all);
     await pods.run({ name: "before-full", image: shellImage, command: forever, limits: { [resource]: 1 } });
+    await until("its owner is kept", async () => (await owners()).join() === "before-full");
     await cluster.exec(["sh", "-c", "dd if=/dev/zero of=/var/lib/loretoken/full bs=64k 2>/dev/null || true"]);
     await pods.create({ name: "refused", image: shellImage, command: forever, limits: { [resource]: 1 } });
     const pod = await pods.waitFor("refused", "is refused", ({ status }) => status?.phase === "Failed");

@@ -3,6 +3,7 @@ import { mkdirSync, renameSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { AppsV1Api, CoreV1Api, type V1Container, type V1DaemonSet, type V1Pod } from "@kubernetes/client-node";
 import { conditionOf, foreign, type Target, until, useTarget } from "@loretoken/test-cluster";
+import { createAccount } from "./agent-account.ts";
 import { agentImage, agent as agentTar } from "./agent-image.ts";
 
 export const resource = "loretoken.dev/vram";
@@ -47,6 +48,7 @@ export class Agent {
   async deploy(): Promise<void> {
     await this.faults();
     const { namespace, config } = this.#target;
+    await createAccount(config, namespace);
     await config.makeApiClient(AppsV1Api).createNamespacedDaemonSet({ namespace, body: this.#daemonSet() });
     await this.ready();
   }
@@ -116,7 +118,7 @@ export class Agent {
 
   /** The allocations on the node's disk. */
   async kept(): Promise<Kept[]> {
-    const script = `cat ${hostFolder}/allocations/*/*.json 2>/dev/null | tr -d '\\n' | sed 's/}{/}\\n{/g' || true`;
+    const script = `cat ${hostFolder}/allocations/*/allocation.json 2>/dev/null | tr -d '\\n' | sed 's/}{/}\\n{/g' || true`;
     const text = await this.#target.cluster.exec(["sh", "-c", script]);
     return text
       .split("\n")
@@ -170,6 +172,7 @@ export class Agent {
         template: {
           metadata: { labels },
           spec: {
+            serviceAccountName: "agent",
             priorityClassName: "system-node-critical",
             terminationGracePeriodSeconds: 10,
             containers: [this.#container()],
@@ -237,6 +240,7 @@ export function useAgent(
   options: AgentOptions & {
     readonly images: readonly (() => Promise<string>)[];
     readonly kubelet?: Record<string, unknown>;
+    readonly audit?: boolean;
   },
 ): { readonly target: () => Target; readonly agent: () => Agent } {
   let agent: Agent | undefined;
@@ -245,6 +249,7 @@ export function useAgent(
     async () => ({
       kind: "node",
       images: [await agentTar(), ...(await Promise.all(options.images.map((image) => image())))],
+      ...(options.audit && { audit: true }),
       kubelet: { crashLoopBackOff: { maxContainerRestartPeriod: "1s" }, ...options.kubelet },
     }),
     async (opened) => {
