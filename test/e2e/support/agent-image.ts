@@ -30,14 +30,17 @@ export async function agent(): Promise<string> {
         [...busybox(), ...node(), ...libraries([nvml])],
         [...app, ...shim, ...simulator],
       ],
-      config: { entrypoint: startCommand(), workdir: "/app", env: { MALLOC_ARENA_MAX: "1" } },
+      config: { ...start(), workdir: "/app" },
     },
     path.resolve("build/e2e-images/agent.tar"),
   );
 }
 
-/** As the package says that it is started, with what bounds Node's memory. */
-function startCommand(): string[] {
+/** As the package says that it is started, with what bounds Node's memory: variables first, as in a shell. */
+function start(): { entrypoint: string[]; env: Record<string, string> } {
   const { scripts } = JSON.parse(readFileSync(path.join(root, "device-plugin/package.json"), "utf8"));
-  return scripts.start.split(" ");
+  const words = (scripts.start as string).split(" ");
+  const command = words.findIndex((word) => !/^[A-Z_]+=/.test(word));
+  const variables = words.slice(0, command).map((word) => word.split("=") as [string, string]);
+  return { entrypoint: words.slice(command), env: Object.fromEntries(variables) };
 }
