@@ -46,10 +46,13 @@ export class NodeSpace implements Space {
       said += chunk;
     });
     let first = 0;
+    let made = false;
     const ready = new Promise<void>((resolve, reject) => {
+      // Two scripts say these lines, in either order.
       createInterface({ input: guard.stdout }).on("line", (line) => {
         if (line.startsWith("process ")) first = Number(line.slice("process ".length));
-        if (line === "ready") resolve();
+        if (line === "ready") made = true;
+        if (made && first !== 0) resolve();
       });
       guard.once("error", reject);
       guard.once("close", () => reject(new Error(`the node's namespaces could not be made: ${said.trim()}`)));
