@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
 import { type AddressInfo, connect } from "node:net";
 import { tmpdir } from "node:os";
@@ -84,7 +84,8 @@ test("components die with the process that started them", async () => {
   });
   const [line] = await once(parent.stdout, "data");
   const pid = Number(String(line));
-  assert.ok(existsSync(`/proc/${pid}`));
+  // From when it has become the command: `setpriv` asks for the signal before that.
+  await until("the component runs", () => readFileSync(`/proc/${pid}/cmdline`, "utf8").startsWith("sleep\0"));
   parent.kill("SIGKILL");
   await until("the component is gone", () => !existsSync(`/proc/${pid}`), { timeoutMs: 5000 });
 });
