@@ -14,15 +14,16 @@ from compare import UNINITIALISED, compare
 from one_run import HERE, Mode, mode_environment, read_telemetry, run_process
 
 
-def _collect(bench: Any, name: str, mode: Mode, limit: float, *further: str) -> dict | None:
-    """One pass over the database; returns its results, None where there was no time or no result."""
+def _collect(bench: Any, name: str, mode: Mode, limit: float, only: str = "") -> dict | None:
+    """One pass over the database, or over names that match `only`; its results, None where there was no time or none."""
     if limit < 20:
         print(f"opdb {name}: not run, the time was used up")
         return None
-    target = (bench.out / "logs" if "--only" in further else bench.out) / f"{name}.json"
+    target = (bench.out / "logs" if only else bench.out) / f"{name}.json"
     command = [
         sys.executable, str(HERE / "opdb.py"), "--out", str(target), "--device", bench.args.device,
-        "--workers", str(bench.args.opdb_workers), "--time-limit", str(int(limit)), *shlex.split(bench.args.opdb_args), *further,
+        "--workers", str(bench.args.opdb_workers), "--time-limit", str(int(limit)), *shlex.split(bench.args.opdb_args),
+        *(["--only", only] if only else []),
     ]
     log = bench.out / "logs" / f"opdb-{name}.log"
     added, counters = mode_environment(mode, bench.build), log.with_suffix(".telemetry").resolve()
@@ -68,7 +69,7 @@ def _look_again(bench: Any, figures: dict) -> None:
     only = "^(" + "|".join(sorted({re.escape(key.split("|")[0]) for key in keys})) + ")$"
     hashes: dict[str, set[str]] = {key: set() for key in keys}
     for turn in range(bench.args.opdb_again):
-        found = _collect(bench, f"plain-again-{turn}", Mode("plain"), bench.left() - 5, "--only", only)
+        found = _collect(bench, f"plain-again-{turn}", Mode("plain"), bench.left() - 5, only)
         for key in keys if found is not None else ():
             entry = found["entries"].get(key)
             if entry is not None:

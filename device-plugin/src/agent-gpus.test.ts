@@ -4,23 +4,14 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { appendFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import test, { type TestContext } from "node:test";
+import test from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { inject, simulatedDriver, xidLine } from "@loretoken/nvml/testing";
 import { telemetry } from "@loretoken/telemetry";
 import { readControl } from "@loretoken/telemetry/control";
 import type { Verdict } from "./control/block.ts";
 import type { Observer } from "./observer.ts";
-import { pod, TestNode, until } from "./testing/node.ts";
-
-async function nodeOf(t: TestContext): Promise<TestNode> {
-  const node = new TestNode();
-  t.after(async () => {
-    await node.end();
-    await inject();
-  });
-  return node;
-}
+import { nodeOf, pod, type TestNode, until } from "./testing/node.ts";
 
 function sick(node: TestNode): string[] {
   const list = node.kubelet.lists.at(-1)?.devices ?? [];
@@ -28,7 +19,7 @@ function sick(node: TestNode): string[] {
 }
 
 test("a GPU that falls ill is unhealthy at once, packs nothing new, gives nothing; and recovers", async (t) => {
-  const node = await nodeOf(t);
+  const node = nodeOf(t);
   const seen: string[] = [];
   const observer: Observer = {
     xid: ({ xid, fault }) => void seen.push(`xid ${xid} ${fault}`),
@@ -50,7 +41,7 @@ test("a GPU that falls ill is unhealthy at once, packs nothing new, gives nothin
 });
 
 test("XIDs that programs cause are told and change nothing, however many", async (t) => {
-  const node = await nodeOf(t);
+  const node = nodeOf(t);
   const told: number[] = [];
   await node.started([], { observers: [{ xid: ({ xid, fault }) => void (fault || told.push(xid)) }] });
   await inject(...Array.from({ length: 200 }, (_, index) => xidLine(index % 2 === 0 ? 31 : 13, 0)));
@@ -60,14 +51,14 @@ test("XIDs that programs cause are told and change nothing, however many", async
 });
 
 test("a list of one's own says which XIDs are no faults", async (t) => {
-  const node = await nodeOf(t);
+  const node = nodeOf(t);
   await node.started(["--ignored-xids", "79"]);
   await inject(xidLine(31, 0));
   await until("31 is a fault now", () => sick(node).join() === "0");
 });
 
 test("memory errors that cannot be corrected make ill", async (t) => {
-  const node = await nodeOf(t);
+  const node = nodeOf(t);
   await inject("ecc_errors=3");
   await node.started();
   await sleep(300);
@@ -77,7 +68,7 @@ test("memory errors that cannot be corrected make ill", async (t) => {
 });
 
 test("heat and power lessen packing step by step, and calm leads back", async (t) => {
-  const node = await nodeOf(t);
+  const node = nodeOf(t);
   const changes: (Verdict | undefined)[] = [];
   const { agent } = await node.started(
     ["--max-temperature", "85", "--max-power-percent", "90", "--escalate-seconds", "1", "--release-seconds", "1"],
@@ -105,7 +96,7 @@ test("heat and power lessen packing step by step, and calm leads back", async (t
 });
 
 test("a program that lets its telemetry grow or shrink finds it put right", async (t) => {
-  const node = await nodeOf(t);
+  const node = nodeOf(t);
   const told: number[] = [];
   const { agent } = await node.started([], { observers: [{ telemetryResized: ({ bytes }) => void told.push(bytes) }] });
   await node.kubelet.run(pod("p", 1));
@@ -116,7 +107,7 @@ test("a program that lets its telemetry grow or shrink finds it put right", asyn
 });
 
 test("memory of a process outside all containers is not offered while it is used", async (t) => {
-  const node = await nodeOf(t);
+  const node = nodeOf(t);
   await node.started();
   const bytes = 600 * 2 ** 20;
   const script = join(import.meta.dirname, "../../lib/nvml/src/testing/holder.ts");

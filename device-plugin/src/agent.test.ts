@@ -2,26 +2,16 @@
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import test, { type TestContext } from "node:test";
+import test from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { inject } from "@loretoken/nvml/testing";
 import { telemetry } from "@loretoken/telemetry";
 import { readControl } from "@loretoken/telemetry/control";
 import type { Observer } from "./observer.ts";
 import { GiB, unitsOf } from "./testing/fixtures.ts";
-import { pod, TestNode, until } from "./testing/node.ts";
-
-async function nodeOf(t: TestContext): Promise<TestNode> {
-  const node = new TestNode();
-  t.after(async () => {
-    await node.end();
-    await inject();
-  });
-  return node;
-}
+import { nodeOf, pod, until } from "./testing/node.ts";
 
 test("it serves, registers, and lists every unit of every GPU", async (t) => {
-  const node = await nodeOf(t);
+  const node = nodeOf(t);
   await node.started();
   const [registration] = node.kubelet.registrations;
   assert.equal(registration?.resourceName, "loretoken.dev/vram");
@@ -34,7 +24,7 @@ test("it serves, registers, and lists every unit of every GPU", async (t) => {
 });
 
 test("a container gets files with its shares, and its owner is learnt", async (t) => {
-  const node = await nodeOf(t);
+  const node = nodeOf(t);
   const { agent } = await node.started([], { podUid: async (namespace, name) => `uid-of-${namespace}-${name}` });
   const edits = (await node.kubelet.run(pod("p", 7))).get("c0");
   const [holding] = agent.holdings();
@@ -56,7 +46,7 @@ test("a container gets files with its shares, and its owner is learnt", async (t
 });
 
 test("with the pod go its files, and no sooner", async (t) => {
-  const node = await nodeOf(t);
+  const node = nodeOf(t);
   const released: string[] = [];
   const observer: Observer = { releasing: ({ owner }) => void released.push(owner?.pod ?? "?") };
   const { agent } = await node.started([], { observers: [observer] });
@@ -75,7 +65,7 @@ test("with the pod go its files, and no sooner", async (t) => {
 });
 
 test("a kubelet that starts anew gets the list again; nothing is lost though it lists no pod at first", async (t) => {
-  const node = await nodeOf(t);
+  const node = nodeOf(t);
   const { agent } = await node.started();
   await node.kubelet.run(pod("p", 7));
   await until("the owner is known", () => agent.holdings()[0]?.owner !== undefined);
@@ -94,7 +84,7 @@ test("a kubelet that starts anew gets the list again; nothing is lost though it 
 });
 
 test("in a pod of its own it takes a list for complete that has this pod", async (t) => {
-  const node = await nodeOf(t);
+  const node = nodeOf(t);
   await node.kubelet.start();
   const agent = node.agent([], { ownPod: "default/agent" });
   await agent.start();
@@ -109,7 +99,7 @@ test("in a pod of its own it takes a list for complete that has this pod", async
 });
 
 test("an agent that is there before the kubelet registers when it comes", async (t) => {
-  const node = await nodeOf(t);
+  const node = nodeOf(t);
   const port = await node.agent().start();
   assert.equal((await fetch(`http://127.0.0.1:${port}/readyz`)).status, 503);
   await node.kubelet.start();
@@ -118,7 +108,7 @@ test("an agent that is there before the kubelet registers when it comes", async 
 });
 
 test("its socket comes back when somebody removes it", async (t) => {
-  const node = await nodeOf(t);
+  const node = nodeOf(t);
   await node.started();
   rmSync(join(node.kubelet.pluginFolder, "loretoken-vram.sock"));
   await until("it is registered again", () => node.kubelet.registrations.length === 2);
@@ -127,7 +117,7 @@ test("its socket comes back when somebody removes it", async (t) => {
 });
 
 test("an agent that starts again knows what was given, and writes on in the files that containers have", async (t) => {
-  const node = await nodeOf(t);
+  const node = nodeOf(t);
   const { agent } = await node.started();
   await node.kubelet.run(pod("p", 7));
   await until("the owner is known", () => agent.holdings()[0]?.owner !== undefined);
@@ -155,7 +145,7 @@ test("an agent that starts again knows what was given, and writes on in the file
 });
 
 test("files of a pod that went while there was no agent are removed by the next", async (t) => {
-  const node = await nodeOf(t);
+  const node = nodeOf(t);
   const { agent } = await node.started();
   await node.kubelet.run(pod("p", 7));
   await until("the owner is known", () => agent.holdings()[0]?.owner !== undefined);
@@ -168,7 +158,7 @@ test("files of a pod that went while there was no agent are removed by the next"
 });
 
 test("containers of a pod get the units that its init container had, and both have their files", async (t) => {
-  const node = await nodeOf(t);
+  const node = nodeOf(t);
   const { agent } = await node.started(["--orphan-seconds", "1"]);
   const spec = { ...pod("p", 6, 2), init: [{ name: "init", units: 4 }] };
   await node.kubelet.run(spec);
@@ -187,7 +177,7 @@ test("containers of a pod get the units that its init container had, and both ha
 });
 
 test("a pod that follows another at once gets its units before the agent has noticed the change", async (t) => {
-  const node = await nodeOf(t);
+  const node = nodeOf(t);
   const { agent } = await node.started(["--reconcile-seconds", "300"]);
   for (let round = 0; round < 5; ++round) {
     await node.kubelet.run(pod("p", 35));
@@ -200,7 +190,7 @@ test("a pod that follows another at once gets its units before the agent has not
 });
 
 test("units that a living container has are refused, with its name; so are scattered ones, with the figures", async (t) => {
-  const node = await nodeOf(t);
+  const node = nodeOf(t);
   const refusals: string[] = [];
   const observer: Observer = { refused: ({ reason }) => void refusals.push(reason) };
   await node.started([], { observers: [observer] });
@@ -224,7 +214,7 @@ test("units that a living container has are refused, with its name; so are scatt
 });
 
 test("a container that starts again keeps its limits and begins with clean telemetry", async (t) => {
-  const node = await nodeOf(t);
+  const node = nodeOf(t);
   const { agent } = await node.started();
   await node.kubelet.run(pod("p", 7));
   const [holding] = agent.holdings();
@@ -239,7 +229,7 @@ test("a container that starts again keeps its limits and begins with clean telem
 });
 
 test("a container whose files are gone is told that it needs a new pod", async (t) => {
-  const node = await nodeOf(t);
+  const node = nodeOf(t);
   const { agent } = await node.started();
   await node.kubelet.run(pod("p", 7));
   await agent.stop();
@@ -253,7 +243,7 @@ test("a container whose files are gone is told that it needs a new pod", async (
 });
 
 test("no room on the host's disk: nothing is given, and the kubelet is told where and what to do", async (t) => {
-  const node = await nodeOf(t);
+  const node = nodeOf(t);
   const { diskFiles } = await import("./store/files.ts");
   let full = false;
   const write: typeof diskFiles.write = async (path, content, options) => {
@@ -272,7 +262,7 @@ test("no room on the host's disk: nothing is given, and the kubelet is told wher
 });
 
 test("without a driver it waits, is well, and says so; without the shim it gives nothing", async (t) => {
-  const node = await nodeOf(t);
+  const node = nodeOf(t);
   await node.kubelet.start();
   const port = await node.agent(["--nvml-library=/nowhere/libnvidia-ml.so.1"]).start();
   const ready = await fetch(`http://127.0.0.1:${port}/readyz`);
@@ -281,7 +271,7 @@ test("without a driver it waits, is well, and says so; without the shim it gives
   await sleep(200);
   assert.equal(node.kubelet.registrations.length, 0);
 
-  const bare = await nodeOf(t);
+  const bare = nodeOf(t);
   rmSync(join(bare.shimFolder, "libloretoken.so"));
   const { port: barePort } = await bare.started();
   assert.equal((await fetch(`http://127.0.0.1:${barePort}/readyz`)).status, 503);
@@ -292,7 +282,7 @@ test("without a driver it waits, is well, and says so; without the shim it gives
 });
 
 test("an old shim goes when its last container has gone", async (t) => {
-  const node = await nodeOf(t);
+  const node = nodeOf(t);
   const { agent } = await node.started();
   await node.kubelet.run(pod("p", 7));
   await until("the owner is known", () => agent.holdings()[0]?.owner !== undefined);

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import "@loretoken/nvml/testing";
 import type { Agent } from "./agent.ts";
-import { pod, TestNode, until } from "./testing/node.ts";
+import { nodeOf, pod, type TestNode, until } from "./testing/node.ts";
 
 process.env.LORETOKEN_SIM_DEVICES = Array.from({ length: 8 }, () => "270GiB").join();
 
@@ -57,8 +57,7 @@ async function batch(node: TestNode, agent: Agent, number: number): Promise<Time
 }
 
 test("the median Allocate takes at most 10 ms of processor time with 8 GPUs × 400 units", async (t) => {
-  const node = new TestNode();
-  t.after(() => node.end());
+  const node = nodeOf(t);
   const { agent } = await node.started([
     "--reserve",
     "5GiB",

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import test, { after, before, type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { readControl } from "@loretoken/telemetry/control";
-import { pod, TestNode, until } from "./testing/node.ts";
+import { nodeOf, pod, type TestNode, until } from "./testing/node.ts";
 
 const home = join(import.meta.dirname, "..");
 const made = mkdtempSync(join(tmpdir(), "loretoken-agent-"));
@@ -19,12 +19,6 @@ before(() => {
   execFileSync(process.execPath, [join(home, "scripts/bundle.ts"), join(made, "dist")], { stdio: "inherit" });
 });
 after(() => rmSync(made, { recursive: true, force: true }));
-
-function nodeOf(t: TestContext): TestNode {
-  const node = new TestNode();
-  t.after(() => node.end());
-  return node;
-}
 
 class Program {
   readonly child: ChildProcess;

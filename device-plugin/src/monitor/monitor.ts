@@ -2,7 +2,6 @@
  * The look at every GPU, again and again: is it well, what do its guardrails say, what do strangers use. What follows goes to the
  * ledger and to the control files, which this also keeps alive by their heartbeat.
  */
-import { closeSync, openSync } from "node:fs";
 import { setImmediate as giveWay } from "node:timers/promises";
 import type { DeviceState, Reading } from "@loretoken/nvml";
 import type { Verdict } from "../control/block.ts";
@@ -15,6 +14,7 @@ import type { Observer } from "../observer.ts";
 import type { GpuStanding, Ledger } from "../units/ledger.ts";
 import { keepSize } from "./telemetry-size.ts";
 import { nothing, ownUse, Strangers, UsageReader } from "./usage.ts";
+import { withFile } from "./with-file.ts";
 
 /** A GPU that can be asked. */
 export interface Probe {
@@ -186,14 +186,5 @@ export class Monitor {
       if (!missing) log.error({ allocation: holding.id, error: messageOf(error) }, "telemetry file not checked");
       return ownUse(holding, nothing, contextBytes);
     }
-  }
-}
-
-function withFile<T>(path: string, work: (file: number) => T): T {
-  const file = openSync(path, "r+");
-  try {
-    return work(file);
-  } finally {
-    closeSync(file);
   }
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { closeSync, mkdtempSync, openSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "node:test";
@@ -14,6 +14,7 @@ import {
 import { GiB, holdingOf, unitsOf } from "../testing/fixtures.ts";
 import { keepSize } from "./telemetry-size.ts";
 import { nothing, ownUse, type ProcessUse, Strangers, UsageReader } from "./usage.ts";
+import { withFile } from "./with-file.ts";
 
 function fileOf(processes: { pid: number; charged: number }[]): Uint8Array {
   const bytes = new Uint8Array(telemetry.size);
@@ -33,15 +34,6 @@ function fileOf(processes: { pid: number; charged: number }[]): Uint8Array {
 }
 
 const reader = new UsageReader();
-
-function withFile<T>(path: string, work: (file: number) => T): T {
-  const file = openSync(path, "r+");
-  try {
-    return work(file);
-  } finally {
-    closeSync(file);
-  }
-}
 
 const read = (path: string): ProcessUse => withFile(path, (file) => reader.read(file));
 const keep = (path: string, bytes: number): number | undefined => withFile(path, (file) => keepSize(file, bytes));

@@ -2,10 +2,11 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
+import type { TestContext } from "node:test";
+import { until as untilWithin } from "@loretoken/kube/testing";
 import { KubeletDouble, type PodSpec } from "@loretoken/kubelet/testing";
 import { openNvml } from "@loretoken/nvml";
-import { simulatedLibrary } from "@loretoken/nvml/testing";
+import { inject, simulatedLibrary } from "@loretoken/nvml/testing";
 import { Agent, type World } from "../agent.ts";
 import { loadConfig } from "../config/load.ts";
 import { recordingLog } from "./log.ts";
@@ -14,12 +15,8 @@ import { recordingLog } from "./log.ts";
 const patience = 30_000;
 
 /** Waits until it is so. @throws {Error} naming what it waited for. */
-export async function until(what: string, isSo: () => boolean): Promise<void> {
-  const end = Date.now() + patience;
-  while (!isSo()) {
-    if (Date.now() > end) throw new Error(`waited in vain until ${what}`);
-    await sleep(5);
-  }
+export function until(what: string, isSo: () => boolean): Promise<void> {
+  return untilWithin(what, isSo, patience);
 }
 
 export function pod(name: string, ...units: number[]): PodSpec {
@@ -94,4 +91,14 @@ export class TestNode {
     this.kubelet.stop();
     rmSync(this.root, { recursive: true, force: true });
   }
+}
+
+/** One that ends with the test, which leaves the simulated GPUs well. */
+export function nodeOf(t: TestContext): TestNode {
+  const node = new TestNode();
+  t.after(async () => {
+    await node.end();
+    await inject();
+  });
+  return node;
 }

@@ -153,9 +153,7 @@ uint64_t Engine::reclaim_idle(uint64_t target) {
     if (unit->state.load(std::memory_order_acquire) != UnitState::kRaw) continue;
     if ((unit->flags.load(std::memory_order_seq_cst) & kFlagIdle) == 0 || unit->requested) continue;
     if (unit->pins.load(std::memory_order_relaxed) & ~(1u << static_cast<int>(Pin::kSmall))) continue;
-    const bool target = (unit->flags.load(std::memory_order_acquire) & kFlagIsTarget) != 0;
-    const uint64_t mask = target ? ~uint64_t{0} : unit->stream_mask.load(std::memory_order_acquire);
-    if (!streams().passed(streams().mark(unit->device, mask))) continue;
+    if (!streams().passed(uses_of(*unit))) continue;
     unit->state.store(UnitState::kClaimed, std::memory_order_seq_cst);
     // The heap clears the idle flag before it reads the state: one of us sees the other.
     if ((unit->flags.load(std::memory_order_seq_cst) & kFlagIdle) == 0 || unit->holds.load() != 0) {

@@ -71,6 +71,7 @@ class Program {
   bool allocate(Buffer* buffer);
   void allocate_data();
   void release();
+  void read(const Buffer& buffer);
   void compare(Buffer* buffer);
   void launch_plain();
   void store_address();

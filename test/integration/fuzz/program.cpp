@@ -178,11 +178,15 @@ void Program::release() {
 }
 
 // Its bytes go into the hash. Waits for the stream that used it last.
-void Program::compare(Buffer* buffer) {
-  std::vector<uint32_t> host(buffer->words);
-  check(cu_.cuStreamSynchronize(streams_[buffer->stream]), "cuStreamSynchronize");
-  check(cu_.cuMemcpyDtoH_v2(host.data(), buffer->address, uint64_t{buffer->words} * 4), "cuMemcpyDtoH");
+void Program::read(const Buffer& buffer) {
+  std::vector<uint32_t> host(buffer.words);
+  check(cu_.cuStreamSynchronize(streams_[buffer.stream]), "cuStreamSynchronize");
+  check(cu_.cuMemcpyDtoH_v2(host.data(), buffer.address, uint64_t{buffer.words} * 4), "cuMemcpyDtoH");
   hash_ = fnv(hash_, host.data(), host.size() * 4);
+}
+
+void Program::compare(Buffer* buffer) {
+  read(*buffer);
   buffer->unread = false;
 }
 

@@ -116,15 +116,11 @@ void Program::read_back() {
   if (index < 0) return;
   done(Kind::read_back);
   const Buffer& buffer = buffers_[index];
+  if (random(2) != 0) return read(buffer);
   std::vector<uint32_t> host(buffer.words);
-  if (random(2) == 0) {
-    check(cu_.cuMemcpyDtoHAsync_v2(host.data(), buffer.address, uint64_t{buffer.words} * 4, streams_[buffer.stream]),
-          "cuMemcpyDtoHAsync");
-    check(cu_.cuStreamSynchronize(streams_[buffer.stream]), "cuStreamSynchronize");
-  } else {
-    check(cu_.cuStreamSynchronize(streams_[buffer.stream]), "cuStreamSynchronize");
-    check(cu_.cuMemcpyDtoH_v2(host.data(), buffer.address, uint64_t{buffer.words} * 4), "cuMemcpyDtoH");
-  }
+  check(cu_.cuMemcpyDtoHAsync_v2(host.data(), buffer.address, uint64_t{buffer.words} * 4, streams_[buffer.stream]),
+        "cuMemcpyDtoHAsync");
+  check(cu_.cuStreamSynchronize(streams_[buffer.stream]), "cuStreamSynchronize");
   hash_ = fnv(hash_, host.data(), host.size() * 4);
 }
 
