@@ -185,7 +185,8 @@ struct loretoken_row {
   uint64_t penalty_permille;                // (now) of the last whole window
   uint64_t backoff;                         // (now) packing runs at 1 / 2^n of its rate
   uint64_t policy_generation;               // (now) of the control block that is obeyed; 0: none
-  uint64_t reserved[10];
+  uint64_t forced_packs;                    // packs in mode hold or off, for what was promised to the program
+  uint64_t reserved[9];
 };
 
 // A ring: entry number n lies in slot n % event_count. `number` is written last (release).

@@ -17,7 +17,7 @@ const char* name_of(Mode mode) {
 }
 
 bool same(const Vote& a, const Vote& b) {
-  return a.mode == b.mode && a.backoff == b.backoff;
+  return a.mode == b.mode && a.backoff == b.backoff && a.step == b.step;
 }
 
 }  // namespace
@@ -31,11 +31,12 @@ void Arbiter::vote(uint32_t guard, Vote vote) {
   if (guard >= LORETOKEN_GUARDS) return;
   std::lock_guard lock(mutex_);
   const bool moved = !same(votes_[guard], vote);
+  const bool stepped = votes_[guard].step != vote.step;
   votes_[guard] = std::move(vote);
-  if (moved) decide(guard);
+  if (moved) decide(guard, stepped);
 }
 
-void Arbiter::decide(uint32_t changed) {
+void Arbiter::decide(uint32_t changed, bool stepped) {
   uint32_t decider = 0;
   uint32_t backoff = 0;
   for (uint32_t guard = 0; guard < LORETOKEN_GUARDS; ++guard) {
@@ -55,7 +56,7 @@ void Arbiter::decide(uint32_t changed) {
   decided_by_.store(decider, std::memory_order_relaxed);
   counters(device_).backoff.store(backoff, std::memory_order_relaxed);
   report_mode(device_, static_cast<uint32_t>(mode), decider, votes_[decider].text.c_str());
-  if (mode == old && !paced) return;
+  if (mode == old && !paced && !stepped) return;
   const Vote& cause = votes_[changed];
   log_warn("device %d: mode %s%s (was %s): %s (%llu, limit %llu)", device_, name_of(mode),
            backoff != 0 ? ", packing slowed down" : "", name_of(old), cause.text.c_str(),

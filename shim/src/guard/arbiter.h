@@ -1,5 +1,5 @@
 // The mode of one device: the strictest of what its guards vote for. Each guard has one vote and may change it at any
-// time; a change of the mode, or of the pace of packing, that follows is one event with the guard's figures.
+// time; a change of the mode, of the pace of packing, or of a guard's own step is one event with the guard's figures.
 #pragma once
 
 #include <atomic>
@@ -17,6 +17,7 @@ namespace loretoken {
 struct Vote {
   Mode mode = Mode::kFull;  // at most this much
   uint32_t backoff = 0;     // packing runs at 1 / 2^n of its rate
+  uint32_t step = 0;        // a guard's own measure besides these; a change of it is an event too
   uint64_t figure = 0;
   uint64_t limit = 0;
   std::string text;  // why, in words without the figures; cut at 63 bytes in the row, at 127 in the event
@@ -38,7 +39,7 @@ class Arbiter {
   void vote(uint32_t guard, Vote vote);
 
  private:
-  void decide(uint32_t changed);  // mutex_ held
+  void decide(uint32_t changed, bool stepped);  // mutex_ held
 
   const int device_;
   std::mutex mutex_;

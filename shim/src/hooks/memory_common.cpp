@@ -6,7 +6,7 @@ namespace loretoken {
 
 DeviceRuntime* serving_device() {
   Runtime* runtime = Runtime::get();
-  if (runtime == nullptr || runtime->mode() == Mode::kOff) return nullptr;
+  if (runtime == nullptr) return nullptr;
   return runtime->current_device();
 }
 

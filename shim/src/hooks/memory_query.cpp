@@ -106,7 +106,6 @@ CUresult cuMemGetInfo_v2(size_t* free, size_t* total) {
   const CUresult result = driver().cuMemGetInfo_v2(free, total);
   Runtime* runtime = Runtime::get();
   if (result != CUDA_SUCCESS || runtime == nullptr) return result;
-  if (runtime->mode() == Mode::kOff) return result;
   CUdevice ordinal = 0;
   uint64_t limit = 0;
   uint64_t size = 0;
@@ -123,7 +122,7 @@ CUresult cuMemGetInfo_v2(size_t* free, size_t* total) {
 CUresult cuDeviceTotalMem_v2(size_t* bytes, CUdevice dev) {
   const CUresult result = driver().cuDeviceTotalMem_v2(bytes, dev);
   Runtime* runtime = Runtime::get();
-  if (result != CUDA_SUCCESS || runtime == nullptr || runtime->mode() == Mode::kOff) return result;
+  if (result != CUDA_SUCCESS || runtime == nullptr) return result;
   uint64_t limit = 0;
   uint64_t size = 0;
   if (runtime->sizes_of(dev, &limit, &size)) *bytes = size;

@@ -46,7 +46,7 @@ struct Answer {
 
 bool enlarged(nvmlDevice_t device, Answer* answer) {
   Runtime* runtime = Runtime::get();
-  if (runtime == nullptr || runtime->mode() == Mode::kOff) return false;
+  if (runtime == nullptr) return false;
   const int ordinal = ordinal_of(device);
   uint64_t limit = 0;
   if (ordinal < 0 || !runtime->sizes_of(ordinal, &limit, &answer->total)) return false;

@@ -45,6 +45,7 @@ LORETOKEN_BIND_OLD(pthread_rwlock_rdlock)
 LORETOKEN_BIND_OLD(pthread_rwlock_unlock)
 LORETOKEN_BIND_OLD(pthread_rwlock_wrlock)
 LORETOKEN_BIND_OLD(pthread_setspecific)
+LORETOKEN_BIND_OLD(pthread_sigmask)
 
 extern "C" {
 

@@ -1,5 +1,3 @@
-#include <unistd.h>
-
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -10,8 +8,8 @@
 #include "base/clock.h"
 #include "base/depth.h"
 #include "base/log.h"
-#include "base/settings.h"
 #include "driver/driver.h"
+#include "guard/policy.h"
 #include "memory/host_space.h"
 #include "memory/physical.h"
 #include "runtime/factories.h"
@@ -26,14 +24,10 @@ constexpr uint64_t kEmptyForNs = 10'000'000'000;  // then a chunk goes back to t
 // Bytes pinned by all arenas of the process.
 std::atomic<uint64_t> g_pinned{0};
 
-uint64_t machine_memory() {
-  return static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<uint64_t>(sysconf(_SC_PAGE_SIZE));
-}
-
 class PinnedArena final : public HostArena {
  public:
-  PinnedArena(DeviceRuntime& runtime, uint64_t limit)
-      : rt_(runtime), limit_(limit), chunk_bytes_(std::clamp(limit / 16 / kMiB * kMiB, 2 * kMiB, 256 * kMiB)) {}
+  explicit PinnedArena(DeviceRuntime& runtime)
+      : rt_(runtime), chunk_bytes_(std::clamp(limit() / 16 / kMiB * kMiB, 2 * kMiB, 256 * kMiB)) {}
 
   ~PinnedArena() override { stop(); }
 
@@ -48,7 +42,7 @@ class PinnedArena final : public HostArena {
 
   void* allocate(uint64_t bytes) override {
     std::unique_lock lock(mutex_);
-    if (!keeper_.joinable() && limit_ != 0 && !stop_) keeper_ = std::thread([this] { keep(); });
+    if (!keeper_.joinable() && limit() != 0 && !stop_) keeper_ = std::thread([this] { keep(); });
     uint64_t address = space_.allocate(bytes);
     if (address == 0) {
       lock.unlock();
@@ -70,7 +64,7 @@ class PinnedArena final : public HostArena {
   }
 
   uint64_t used() const override { return used_.load(std::memory_order_relaxed); }
-  uint64_t limit() const override { return limit_; }
+  uint64_t limit() const override { return policy().host_limit.load(std::memory_order_relaxed); }
 
  private:
   // Pins `wished` bytes, or at least `least` where the limit or the system gives no more.
@@ -78,7 +72,7 @@ class PinnedArena final : public HostArena {
     for (const uint64_t bytes : {wished, least}) {
       const uint64_t before = g_pinned.fetch_add(bytes, std::memory_order_relaxed);
       void* host = nullptr;
-      if (before + bytes <= limit_) {
+      if (before + bytes <= limit()) {
         ContextScope scope(rt_.context);
         RelaxedCapture relaxed;
         if (driver().cuMemHostAlloc(&host, bytes, CU_MEMHOSTALLOC_PORTABLE) == CUDA_SUCCESS) {
@@ -121,7 +115,6 @@ class PinnedArena final : public HostArena {
   }
 
   DeviceRuntime& rt_;
-  const uint64_t limit_;
   const uint64_t chunk_bytes_;
   std::mutex mutex_;
   std::condition_variable wake_;
@@ -134,7 +127,7 @@ class PinnedArena final : public HostArena {
 }  // namespace
 
 std::unique_ptr<HostArena> make_host_arena(DeviceRuntime& runtime) {
-  return std::make_unique<PinnedArena>(runtime, settings().host_limit.of(machine_memory()));
+  return std::make_unique<PinnedArena>(runtime);
 }
 
 }  // namespace loretoken

@@ -108,6 +108,7 @@ struct Unit {
   uint32_t dirty_drops = 0;       // evictions that had to pack anew
   CUevent ready = nullptr;        // kArriving: recorded behind the unpack
   uint32_t result_slot = 0;       // kArriving: where the unpack reports
+  uint64_t cost_ns = 0;           // time that operations waited for its coming back, lately (residency/guarding.cpp)
 };
 
 // Bytes from the base that packing has to keep.

@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <optional>
 
-#include "base/settings.h"
 #include "driver/driver.h"
+#include "guard/policy.h"
 #include "reach/core.h"
 #include "reach/words.h"
 #include "report/counters.h"
@@ -172,7 +172,7 @@ CUresult ReachCore::copy(std::span<const CopySpec> specs, StreamSlot& slot, bool
     if (carry(spec, async, kCpuScanBytes, &carried)) blocking = Blocking::kYes;
     unseen |= carried.unseen;
     if (!carried.scan) continue;
-    if (carried.habit != nullptr && !carried.unseen && settings().pointers == Pointers::kLearned &&
+    if (carried.habit != nullptr && !carried.unseen && policy().pointers.load(std::memory_order_relaxed) == Pointers::kLearned &&
         !functions.wants_scan(*carried.habit, false)) {
       continue;
     }

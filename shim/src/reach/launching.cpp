@@ -5,7 +5,7 @@
 #include <optional>
 
 #include "base/clock.h"
-#include "base/settings.h"
+#include "guard/policy.h"
 #include "reach/core.h"
 #include "report/counters.h"
 
@@ -41,7 +41,7 @@ void ReachCore::await_reports(const Behaviour& behaviour) {
 
 bool ReachCore::launch_plainly(FunctionInfo& info, void** params, void** extra, StreamSlot& slot, DriverCall call,
                                CUresult* result) {
-  if (strict_check() || settings().pointers != Pointers::kLearned || streams().any_capture()) return false;
+  if (strict_check() || policy().pointers.load(std::memory_order_relaxed) != Pointers::kLearned || streams().any_capture()) return false;
   Section section;
   ReachSet set;
   Walk walk(&set);
@@ -79,7 +79,7 @@ CUresult ReachCore::operate(Roots roots, FunctionRef<Behaviour&(uint64_t)> behav
                             DriverCall call) {
   if (streams().capturing(slot)) return call();
   if (strict_check()) poll();
-  const bool strict = settings().pointers == Pointers::kStrict;
+  const bool strict = policy().pointers.load(std::memory_order_relaxed) == Pointers::kStrict;
   if (strict) {
     if (const CUresult result = scan_before(roots, slot, false); result != CUDA_SUCCESS) return result;
   }

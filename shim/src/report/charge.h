@@ -6,6 +6,10 @@
 
 namespace loretoken {
 
+// The index under which the group charges the device: its place in the control file, which all processes of the group
+// agree on, where driver ordinals may differ. Before the first charge; without it the ordinal is used.
+void charge_under(int device, int index);
+
 // Adds to / takes from what this process holds on the device. Never fails; checks nothing.
 void charge(int device, uint64_t bytes);
 void discharge(int device, uint64_t bytes);

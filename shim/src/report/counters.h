@@ -28,7 +28,7 @@ struct Counters {
   Counter codec_in[LORETOKEN_CODECS];
   Counter codec_out[LORETOKEN_CODECS];
   Counter guard_events[LORETOKEN_GUARDS];
-  Counter unpack_bytes, spill_bytes, fetch_bytes, penalty_permille, backoff, policy_generation;
+  Counter unpack_bytes, spill_bytes, fetch_bytes, penalty_permille, backoff, policy_generation, forced_packs;
 };
 static_assert(sizeof(Counters) == offsetof(loretoken_row, reserved) - offsetof(loretoken_row, physical_total));
 static_assert(offsetof(Counters, allocations) ==

@@ -23,6 +23,7 @@ constexpr uint64_t kReclaimEveryNs = 100'000'000;
 std::atomic<loretoken_telemetry*> g_telemetry{nullptr};
 std::atomic<loretoken_row*> g_rows[LORETOKEN_MAX_DEVICES];
 std::atomic<loretoken_process*> g_process{nullptr};
+std::atomic<int> g_charge_index[LORETOKEN_MAX_DEVICES];  // plus one; 0: not stated
 
 template <class T>
 std::atomic_ref<T> atomic(T& field) {
@@ -93,6 +94,12 @@ loretoken_process* process() {
   });
 }
 
+int charge_index(int device) {
+  const int ordinal = std::clamp<int>(device, 0, LORETOKEN_MAX_DEVICES - 1);
+  const int stated = g_charge_index[ordinal].load(std::memory_order_relaxed);
+  return stated == 0 ? ordinal : stated - 1;
+}
+
 void copy_text(char* to, size_t capacity, const char* from) {
   const size_t length = std::min(strlen(from), capacity - 1);
   memcpy(to, from, length);
@@ -148,18 +155,26 @@ void report_event(int device, uint32_t guard, uint32_t from_mode, uint32_t to_mo
   atomic(event.number).store(number, std::memory_order_release);
 }
 
+void charge_under(int device, int index) {
+  if (device < 0 || device >= static_cast<int>(LORETOKEN_MAX_DEVICES) || index < 0 ||
+      index >= static_cast<int>(LORETOKEN_MAX_DEVICES)) {
+    return;
+  }
+  g_charge_index[device].store(index + 1, std::memory_order_relaxed);
+}
+
 void charge(int device, uint64_t bytes) {
-  atomic(process()->charged[std::clamp<int>(device, 0, LORETOKEN_MAX_DEVICES - 1)])
+  atomic(process()->charged[charge_index(device)])
       .fetch_add(bytes, std::memory_order_relaxed);
 }
 
 void discharge(int device, uint64_t bytes) {
-  atomic(process()->charged[std::clamp<int>(device, 0, LORETOKEN_MAX_DEVICES - 1)])
+  atomic(process()->charged[charge_index(device)])
       .fetch_sub(bytes, std::memory_order_relaxed);
 }
 
 uint64_t charged(int device) {
-  return atomic(process()->charged[std::clamp<int>(device, 0, LORETOKEN_MAX_DEVICES - 1)])
+  return atomic(process()->charged[charge_index(device)])
       .load(std::memory_order_relaxed);
 }
 
@@ -169,7 +184,7 @@ uint64_t charged_by_others(int device) {
   uint64_t last = reclaimed_at.load(std::memory_order_relaxed);
   const bool look = now - last >= kReclaimEveryNs && reclaimed_at.compare_exchange_strong(last, now);
   const loretoken_process* self = process();
-  const int index = std::clamp<int>(device, 0, LORETOKEN_MAX_DEVICES - 1);
+  const int index = charge_index(device);
   uint64_t sum = 0;
   for (loretoken_process& row : telemetry()->processes) {
     uint32_t owner = atomic(row.pid).load(std::memory_order_acquire);

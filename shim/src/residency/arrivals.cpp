@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/settings.h"
 #include "driver/driver.h"
+#include "guard/arbiter.h"
 #include "memory/physical.h"
 #include "residency/engine.h"
 
@@ -22,7 +23,19 @@ Engine::Made Engine::start_unpack(Unit& unit, std::vector<Unit*>* batch) {
   return Made::kYes;
 }
 
-CUresult Engine::flush(std::vector<Unit*>* batch) {
+std::shared_ptr<Engine::OwnedEvent> Engine::take_event() {
+  if (events_.empty()) return std::make_shared<OwnedEvent>();
+  std::shared_ptr<OwnedEvent> event = std::move(events_.back());
+  events_.pop_back();
+  return event;
+}
+
+// Another thread may still wait for it; then it is not reused.
+void Engine::give_event(std::shared_ptr<OwnedEvent> event) {
+  if (event.use_count() == 1) events_.push_back(std::move(event));
+}
+
+CUresult Engine::flush(std::vector<Unit*>* batch, bool awaited) {
   if (batch->empty()) return CUDA_SUCCESS;
   std::vector<Job> jobs;
   jobs.reserve(batch->size());
@@ -36,8 +49,11 @@ CUresult Engine::flush(std::vector<Unit*>* batch) {
   }
   ContextScope scope(rt_.context);
   RelaxedCapture relaxed;
-  auto event = std::make_shared<OwnedEvent>();
-  CUresult result = event->event != nullptr ? rt_.codec->unpack(unpack_stream_, jobs) : CUDA_ERROR_UNKNOWN;
+  auto begun = take_event();
+  auto event = take_event();
+  const bool ready = begun->event != nullptr && event->event != nullptr;
+  CUresult result = ready ? driver().cuEventRecord(begun->event, unpack_stream_) : CUDA_ERROR_UNKNOWN;
+  if (result == CUDA_SUCCESS) result = rt_.codec->unpack(unpack_stream_, jobs);
   if (result == CUDA_SUCCESS) result = driver().cuEventRecord(event->event, unpack_stream_);
   for (Unit* unit : *batch) {
     unit->ready = event->event;
@@ -47,7 +63,7 @@ CUresult Engine::flush(std::vector<Unit*>* batch) {
     unit->state.store(UnitState::kArriving, std::memory_order_seq_cst);
   }
   if (result != CUDA_SUCCESS) log_error("queueing an unpack failed with driver error %d", result);
-  arrivals_.push_back({std::move(event), std::move(*batch)});
+  arrivals_.push_back({std::move(begun), std::move(event), std::move(*batch), awaited});
   batch->clear();
   return result;
 }
@@ -66,8 +82,12 @@ void Engine::settle(bool wait_for_first) {
       wait_for_first = false;
       continue;
     }
+    if (arrival.awaited && result == CUDA_SUCCESS) count_stall(arrival);
     for (Unit* unit : arrival.units) settled(*unit);
+    Arrival done = std::move(arrival);
     arrivals_.pop_front();
+    give_event(std::move(done.begun));
+    give_event(std::move(done.event));
     wait_for_first = false;
     changed_.notify_all();
   }
@@ -84,7 +104,7 @@ void Engine::settled(Unit& unit) {
   work_.give(unit.result_slot);
   unit.ready = nullptr;
   // The blob stays if evictions used to find the content unchanged: the next one then costs a hash instead of a pack.
-  if (unit.dirty_drops > unit.clean_drops) drop_blob(unit);
+  if (unit.dirty_drops > unit.clean_drops || rt_.arbiter->mode() == Mode::kOff) drop_blob(unit);
   unit.state.store(UnitState::kRaw, std::memory_order_seq_cst);
 }
 

@@ -58,11 +58,13 @@ bool Engine::scan_may_tell_of(const Unit& unit, uint64_t up_to) const {
 }
 
 // Raw units that may go, coldest first by the policy, claimed. mutex_ is held.
-std::vector<Engine::Claim> Engine::claim_coldest(uint64_t target) {
+std::vector<Engine::Claim> Engine::claim_coldest(uint64_t target, Spare spare) {
   const uint64_t now = reach_clock();
+  const uint32_t penalty = 1u << static_cast<int>(Pin::kPenalty);
+  const uint32_t binding = spare == Spare::kPenalised ? ~0u : ~penalty;
   std::vector<Unit*> candidates;
   for (Unit* unit : units()) {
-    if (unit->state.load(std::memory_order_acquire) != UnitState::kRaw || unit->pins.load() != 0 ||
+    if (unit->state.load(std::memory_order_acquire) != UnitState::kRaw || (unit->pins.load() & binding) != 0 ||
         unit->holds.load() != 0 || unit->requested || !worth_packing(*unit, now) ||
         (unit->flags.load() & kFlagIdle) != 0) {
       continue;
@@ -78,6 +80,7 @@ std::vector<Engine::Claim> Engine::claim_coldest(uint64_t target) {
   std::vector<Claim> claims;
   for (Unit* unit : choose_victims(candidates, target > have ? 2 * (target - have) : 0, Workspace::kBatch)) {
     claims.push_back({unit, unit->last_reach.load(std::memory_order_relaxed), {}});
+    leave_no_more(*unit);
     unit->cancel_pack = false;
     unit->state.store(UnitState::kClaimed, std::memory_order_seq_cst);
   }
@@ -147,8 +150,8 @@ void Engine::await_scans(std::vector<Claim>* claims, Lock& lock) {
 
 // Victims in state kClaimed that no operation can reach any more without cancelling, and whose streams have passed what
 // used them. mutex_ is held at entry and exit.
-std::vector<Engine::Claim> Engine::claim_victims(uint64_t target, Lock& lock) {
-  std::vector<Claim> claims = claim_coldest(target);
+std::vector<Engine::Claim> Engine::claim_victims(uint64_t target, Spare spare, Lock& lock) {
+  std::vector<Claim> claims = claim_coldest(target, spare);
   if (claims.empty()) return claims;
   const auto go_on = [&] {
     Lock held(mutex_);

@@ -20,7 +20,7 @@ static bool nothing_lives_in(const Unit& unit) {
 }
 
 Engine::OwnedEvent::OwnedEvent() {
-  if (driver().cuEventCreate(&event, CU_EVENT_DISABLE_TIMING | CU_EVENT_BLOCKING_SYNC) != CUDA_SUCCESS) event = nullptr;
+  if (driver().cuEventCreate(&event, CU_EVENT_BLOCKING_SYNC) != CUDA_SUCCESS) event = nullptr;
 }
 
 Engine::OwnedEvent::~OwnedEvent() {
@@ -42,7 +42,6 @@ Engine::Engine(DeviceRuntime& runtime) : rt_(runtime), accounts_(runtime.ordinal
   const uint64_t reserve = (Codec::max_blob_bytes(rt_.unit_max) + chunk - 1) / chunk * chunk + chunk;
   rt_.physical->charge(work_.device_bytes());
   rt_.physical->set_reserve(reserve);
-  low_water_ = std::max(settings().low_water.of(rt_.limit), rt_.unit_max);
   mover_ = std::thread([this] { mover_main(); });
 }
 
@@ -64,6 +63,10 @@ bool Engine::usable() const {
   return work_.ready() && unpack_stream_ != nullptr && pack_stream_ != nullptr && pack_done_ != nullptr;
 }
 
+uint64_t Engine::low_water() const {
+  return std::max(settings().low_water.of(rt_.limit.load(std::memory_order_relaxed)), rt_.unit_max);
+}
+
 CUresult Engine::back(Unit& unit) {
   // Others may live in a shared unit that was packed: the new member comes back with them.
   const UnitState state = unit.state.load(std::memory_order_acquire);
@@ -74,6 +77,7 @@ CUresult Engine::back(Unit& unit) {
 CUresult Engine::bring(Unit& unit) {
   std::lock_guard turn(turn_);
   Lock lock(mutex_);
+  const uint64_t waits_since = room() < unit.bytes ? now_ns() : 0;
   unit.requested = true;
   unit.last_reach.store(reach_clock(), std::memory_order_relaxed);
   CUresult error = CUDA_SUCCESS;
@@ -81,7 +85,9 @@ CUresult Engine::bring(Unit& unit) {
   const bool made = make_one_raw(unit, &batch, lock, &error);
   const CUresult queued = flush(&batch);
   unit.requested = false;
-  if (room() < low_water_) wake_mover();
+  if (room() < low_water()) wake_mover();
+  if (waits_since != 0) Accounts::count(accounts_->wait_ns, now_ns() - waits_since);
+  if (error == CUDA_ERROR_OUT_OF_MEMORY) promise_broken(unit.bytes, "an allocation that the program was promised");
   return made ? queued : error;
 }
 
@@ -127,12 +133,14 @@ CUresult Engine::make_raw(const ReachSet& set, StreamSlot* stream, bool host_wai
   }
   CUresult error = CUDA_SUCCESS;
   std::vector<Unit*> batch;
+  const uint64_t before = now_ns();
   for (Unit* unit : set) {
     if (nothing_lives_in(*unit)) continue;
     if (unit->damaged && settings().integrity == Integrity::kFail) error = CUDA_ERROR_ECC_UNCORRECTABLE;
     if (error != CUDA_SUCCESS || !make_one_raw(*unit, &batch, lock, &error)) break;
   }
   if (const CUresult queued = flush(&batch); error == CUDA_SUCCESS) error = queued;
+  count_host_wait(set, now_ns() - before);
   const uint64_t now = reach_clock();
   for (Unit* unit : set) {
     unit->requested = false;
@@ -155,16 +163,16 @@ CUresult Engine::make_raw(const ReachSet& set, StreamSlot* stream, bool host_wai
   for (Unit* unit : set) {
     if (stream == nullptr && error == CUDA_SUCCESS && unit->hidden) error = map(*unit);
   }
-  const bool low = room() < low_water_;
+  const bool low = room() < low_water();
   if (low) wake_mover();
   const uint64_t limit = rt_.physical->available();
+  if (error == CUDA_ERROR_OUT_OF_MEMORY) promise_broken(bytes, "what one operation reaches does not fit");
   lock.unlock();
   Accounts::count(accounts_->slow_launches);
   Accounts::count(accounts_->wait_ns, now_ns() - started);
   if (error != CUDA_SUCCESS) {
     release_holds(set);
     if (error == CUDA_ERROR_OUT_OF_MEMORY) {
-      Accounts::count(accounts_->out_of_memory);
       log_error(
           "an operation reaches %.1f MiB that do not fit the physical limit of %.1f MiB beside what must stay raw",
           static_cast<double>(bytes) / 1048576.0, static_cast<double>(limit) / 1048576.0);
@@ -223,6 +231,8 @@ void Engine::discard_content(Unit& unit) {
   unit.ever_packed = false;
   unit.retry_pack_after = 0;
   unit.undecodable = false;
+  unit.cost_ns = 0;
+  leave_no_more(unit);
 }
 
 void Engine::trim(uint64_t keep) {

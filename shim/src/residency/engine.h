@@ -16,13 +16,14 @@
 #include <vector>
 
 #include "residency/accounts.h"
+#include "residency/guarded.h"
 #include "residency/residency.h"
 #include "residency/workspace.h"
 #include "runtime/runtime.h"
 
 namespace loretoken {
 
-class Engine final : public Residency {
+class Engine final : public Residency, public Guarded {
  public:
   explicit Engine(DeviceRuntime& runtime);
   ~Engine() override;
@@ -37,6 +38,13 @@ class Engine final : public Residency {
   void discard_content(Unit& unit) override;
   void trim(uint64_t keep) override;
   void stop() override;
+  Guarded* guarded() override { return this; }
+
+  // guarding.cpp
+  uint64_t waited_ns() const override;
+  void leave_raw() override;
+  void leave_nothing_raw() override;
+  void bring_back() override;
 
   // Strict check: unmaps every raw unit outside `set`, maps those inside. The device is idle at the call.
   CUresult isolate(const ReachSet& set);
@@ -53,8 +61,10 @@ class Engine final : public Residency {
     CUevent event = nullptr;
   };
   struct Arrival {
-    std::shared_ptr<OwnedEvent> event;
+    std::shared_ptr<OwnedEvent> begun;  // what was queued before is done
+    std::shared_ptr<OwnedEvent> event;  // the bytes are there
     std::vector<Unit*> units;
+    bool awaited;  // an operation of the program waits for it
   };
   enum class Made { kYes, kNoRoom, kFailed };
 
@@ -66,9 +76,12 @@ class Engine final : public Residency {
 
   // arrivals.cpp
   Made start_unpack(Unit& unit, std::vector<Unit*>* batch);  // mutex_ held: maps, adds to the batch
-  CUresult flush(std::vector<Unit*>* batch);                 // mutex_ held: queues the batch's unpacks
+  // mutex_ held: queues the batch's unpacks. `awaited`: for an operation of the program.
+  CUresult flush(std::vector<Unit*>* batch, bool awaited = true);
   void settle(bool wait_for_first = false);                  // mutex_ held: kArriving → kRaw for what has arrived
   void settled(Unit& unit);
+  std::shared_ptr<OwnedEvent> take_event();
+  void give_event(std::shared_ptr<OwnedEvent> event);
   void drop_blob(Unit& unit);  // mutex_ held
   CUresult bring(Unit& unit);
   bool make_one_raw(Unit& unit, std::vector<Unit*>* batch, Lock& lock, CUresult* error);
@@ -83,7 +96,10 @@ class Engine final : public Residency {
   uint64_t reclaim_idle(uint64_t target);               // mutex_ held
   uint64_t drop_kept_blobs(uint64_t target, bool all);  // mutex_ held
   uint64_t spill(uint64_t target, Lock& lock);
-  static bool may_pack();
+  uint64_t low_water() const;
+  // Packing in spite of the mode and of pins for penalty: what was promised to the program goes before both.
+  uint64_t force_packs(uint64_t target, Lock& lock);
+  void rest_after_packing(std::chrono::nanoseconds took, Lock& lock);
   bool anything_to_win(Lock& lock) const;
   std::vector<Unit*> units() const;
 
@@ -93,8 +109,9 @@ class Engine final : public Residency {
     uint64_t last_reach;  // when it was chosen
     Fence uses;           // operations that may have used it
   };
-  std::vector<Claim> claim_victims(uint64_t target, Lock& lock);
-  std::vector<Claim> claim_coldest(uint64_t target);
+  enum class Spare : bool { kNothing, kPenalised };  // what stays raw for its penalty is no victim
+  std::vector<Claim> claim_victims(uint64_t target, Spare spare, Lock& lock);
+  std::vector<Claim> claim_coldest(uint64_t target, Spare spare);
   bool scan_may_tell_of(const Unit& unit, uint64_t up_to) const;
   void await_scans(std::vector<Claim>* claims, Lock& lock);
   void await_uses(std::vector<Claim>* claims, Lock& lock);
@@ -105,7 +122,7 @@ class Engine final : public Residency {
 
   // packer.cpp — the mover's; unlocks while the GPU works
   struct Packing;
-  uint64_t pack_some(uint64_t target, Lock& lock);
+  uint64_t pack_some(uint64_t target, Spare spare, Lock& lock);
   void find_unchanged(std::vector<Packing>* batch);
   void analyse(std::vector<Packing>* batch);
   bool place_blob(Packing* packing, Lock& lock);
@@ -113,6 +130,14 @@ class Engine final : public Residency {
   uint64_t commit(std::vector<Packing>* batch, Lock& lock);
   CUresult gpu_wait();
   void context_failed(CUresult error);
+  // An operation or an allocation could not get what was promised: counted, and an event, one a second at most.
+  void promise_broken(uint64_t bytes, const char* what);  // mutex_ held
+
+  // guarding.cpp — mutex_ held
+  void count_stall(const Arrival& arrival);
+  void count_host_wait(const ReachSet& set, uint64_t ns);
+  void leave_raw(Unit& unit);
+  void leave_no_more(Unit& unit);
 
   DeviceRuntime& rt_;
   Accounts accounts_;
@@ -120,7 +145,6 @@ class Engine final : public Residency {
   CUstream unpack_stream_ = nullptr;
   CUstream pack_stream_ = nullptr;
   CUevent pack_done_ = nullptr;
-  uint64_t low_water_ = 0;
 
   std::mutex turn_;
   mutable std::mutex mutex_;
@@ -133,6 +157,9 @@ class Engine final : public Residency {
   uint32_t short_patience_ = 0;      // times in a row that scans took longer than await_scans() gave them
   bool woken_ = false;
   bool waits_for_streams_ = false;                // this round could have won more if a stream were further
+  uint64_t penalised_ = 0;                        // bytes that stay raw for their penalty
+  uint64_t told_of_memory_ns_ = 0;                // when the last event of want of memory was written
+  std::vector<std::shared_ptr<OwnedEvent>> events_;  // spare ones
   bool host_full_ = false;                        // the host arena refused; cleared when something leaves it
   std::atomic<int> context_error_{CUDA_SUCCESS};  // of a wait of the mover's; the context is lost
   std::atomic<bool> stop_{false};

@@ -1,13 +1,15 @@
 // The mover: one thread per device that keeps a low-water mark of physical memory free and makes room on demand.
 //
 // Order of what it gives up: memory without content, blobs kept for units that keep changing, cold raw units (packed),
-// all kept blobs, and last packed blobs (spilled to the host). In mode hold nothing new is packed; the rest goes on.
+// all kept blobs, packed blobs (spilled to the host). In modes hold and off nothing new is packed; the rest goes on. Last
+// of all, so that nothing the program was promised fails: packing whatever the mode is (docs/adr/0007).
 #include <algorithm>
 #include <chrono>
 
 #include "base/depth.h"
 #include "base/log.h"
 #include "driver/driver.h"
+#include "guard/arbiter.h"
 #include "memory/page_table.h"
 #include "memory/physical.h"
 #include "residency/engine.h"
@@ -68,7 +70,7 @@ void Engine::mover_main() {
     CUcontext current = nullptr;
     if (driver().cuCtxGetCurrent(&current) == CUDA_ERROR_DEINITIALIZED) return;  // the process is ending
     settle();
-    const uint64_t target = std::max(low_water_, wanted_);
+    const uint64_t target = std::max(low_water(), wanted_);
     const auto idle = arrivals_.empty() ? std::chrono::milliseconds(pause) : 1ms;
     if (room() >= target) {
       if (wanted_ != 0) changed_.notify_all();  // room can come from anywhere: a free, a smaller reserve, another limit
@@ -105,17 +107,12 @@ void Engine::mover_main() {
   }
 }
 
-bool Engine::may_pack() {
-  Runtime* runtime = Runtime::get();
-  return runtime == nullptr || runtime->mode() == Mode::kFull;  // nullptr: the runtime is just being built
-}
-
 // Whether waiting can still help: something is on its way, or a unit may become a victim without the waiting thread's
 // help.
 bool Engine::anything_to_win(Lock&) const {
   if (!arrivals_.empty()) return true;
   const uint64_t now = reach_clock();
-  const bool packing = may_pack();
+  const uint32_t kept = ~(1u << static_cast<int>(Pin::kPenalty));
   for (Unit* unit : units()) {
     const UnitState state = unit->state.load(std::memory_order_acquire);
     if (state == UnitState::kClaimed) return true;
@@ -123,7 +120,7 @@ bool Engine::anything_to_win(Lock&) const {
     const bool idle = (unit->flags.load(std::memory_order_acquire) & kFlagIdle) != 0;
     if (state == UnitState::kRaw && idle) return true;
     if (state == UnitState::kRaw && unit->blob.bytes != 0) return true;
-    if (state == UnitState::kRaw && packing && unit->pins.load() == 0 && worth_packing(*unit, now)) return true;
+    if (state == UnitState::kRaw && (unit->pins.load() & kept) == 0 && worth_packing(*unit, now)) return true;
     if (state == UnitState::kPacked && rt_.host->used() + unit->blob.bytes <= rt_.host->limit() &&
         rt_.host->limit() != 0 && !host_full_) {
       return true;
@@ -137,13 +134,37 @@ uint64_t Engine::make_room(uint64_t target, Lock& lock) {
   if (room() >= target) return won;
   won += drop_kept_blobs(target, false);
   if (room() >= target) return won;
-  if (may_pack()) won += pack_some(target, lock);
+  if (rt_.arbiter->mode() == Mode::kFull) {
+    const auto began = std::chrono::steady_clock::now();
+    won += pack_some(target, Spare::kPenalised, lock);
+    rest_after_packing(std::chrono::steady_clock::now() - began, lock);
+  }
   if (won != 0 || room() >= target) return won;
   // Only a waiting thread is worth more than the packed copies we have: the low-water mark is not.
   if (wanted_ == 0) return 0;
   won += drop_kept_blobs(wanted_, true);
-  if (won != 0) return won;
-  return spill(wanted_, lock);
+  if (won == 0) won = spill(wanted_, lock);
+  if (won == 0) won = force_packs(wanted_, lock);
+  return won;
+}
+
+uint64_t Engine::force_packs(uint64_t target, Lock& lock) {
+  const bool forbidden = rt_.arbiter->mode() != Mode::kFull;
+  if (!forbidden && penalised_ == 0) return 0;
+  const uint64_t before = accounts_->packs.load(std::memory_order_relaxed);
+  const uint64_t won = pack_some(target, Spare::kNothing, lock);
+  if (forbidden) Accounts::count(accounts_->forced_packs, accounts_->packs.load(std::memory_order_relaxed) - before);
+  return won;
+}
+
+// A guardrail slowed packing down: after each round as much rest as makes 1 / 2^n of the rate. A thread that waits for
+// room is kept for a tenth of a second at most.
+void Engine::rest_after_packing(std::chrono::nanoseconds took, Lock& lock) {
+  const uint32_t backoff = rt_.arbiter->backoff();
+  if (backoff == 0) return;
+  const auto rest = took * ((1 << std::min(backoff, 10u)) - 1);
+  const std::chrono::nanoseconds most = wanted_ != 0 ? 100ms : 2000ms;
+  mover_wake_.wait_for(lock, std::min(rest, most), [&] { return stop_.load(); });
 }
 
 uint64_t Engine::reclaim_idle(uint64_t target) {

@@ -51,8 +51,8 @@ void Engine::context_failed(CUresult error) {
   }
 }
 
-uint64_t Engine::pack_some(uint64_t target, Lock& lock) {
-  const std::vector<Claim> claims = claim_victims(target, lock);
+uint64_t Engine::pack_some(uint64_t target, Spare spare, Lock& lock) {
+  const std::vector<Claim> claims = claim_victims(target, spare, lock);
   if (claims.empty()) return 0;
   std::vector<Packing> batch;
   for (const Claim& claim : claims) {

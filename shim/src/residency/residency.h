@@ -22,6 +22,8 @@
 
 namespace loretoken {
 
+class Guarded;
+
 class Residency {
  public:
   virtual ~Residency() = default;
@@ -55,6 +57,9 @@ class Residency {
 
   // Releases cached physical memory down to `keep` bytes of idle handles (cuMemPoolTrimTo).
   virtual void trim(uint64_t keep) = 0;
+
+  // What the guardrails see of it and may do; nullptr: nothing.
+  virtual Guarded* guarded() { return nullptr; }
 
   // The process is ending: background work is over at return and never starts again; what waits for it gives up.
   virtual void stop() {}

@@ -9,11 +9,14 @@
 #include "base/depth.h"
 #include "base/log.h"
 #include "driver/driver.h"
+#include "guard/arbiter.h"
+#include "guard/guard.h"
 #include "loretoken/codec.h"
 #include "memory/heap.h"
 #include "memory/physical.h"
 #include "memory/pools.h"
 #include "reach/reach.h"
+#include "report/charge.h"
 #include "report/counters.h"
 #include "report/report.h"
 #include "residency/access.h"
@@ -25,12 +28,16 @@
 namespace loretoken {
 namespace {
 
-constexpr const char* kModeNames[] = {"full", "hold", "off"};
-
 std::atomic<Runtime*> g_runtime{nullptr};
 std::atomic<bool> g_inert{false};      // child of a process that had set up a device
 std::atomic<bool> g_forbidden{false};  // forbid_packing() was called
 std::atomic<bool> g_used{false};       // a device was set up in this process
+
+constexpr const char* kUnknownEntries = "unknown entry points";
+
+void forbid(Arbiter* arbiter, const char* cause) {
+  arbiter->vote(LORETOKEN_GUARD_DRIVER, {.mode = Mode::kHold, .text = cause});
+}
 
 // In the child of a fork: the parent's threads do not exist, its driver state cannot be used.
 void after_fork_in_child() {
@@ -45,6 +52,7 @@ void after_fork_in_child() {
 // is after the driver registered its own handlers, so it runs before them.
 void at_exit() {
   Runtime* runtime = g_runtime.load(std::memory_order_acquire);
+  if (runtime != nullptr) runtime->guard().stop();
   for (int ordinal = 0; runtime != nullptr && ordinal < kMaxDevices; ++ordinal) {
     DeviceRuntime* device = runtime->device(ordinal);
     if (device == nullptr) continue;
@@ -59,7 +67,8 @@ void at_exit() {
 DeviceRuntime::DeviceRuntime() = default;
 DeviceRuntime::~DeviceRuntime() = default;
 
-Runtime::Runtime() : mode_(g_forbidden.load() ? Mode::kHold : settings().mode) {}
+Runtime::Runtime() : guard_(std::make_unique<Guard>()) {}
+Runtime::~Runtime() = default;
 
 Runtime* Runtime::get() {
   if (Runtime* ready = g_runtime.load(std::memory_order_acquire)) return ready;
@@ -107,10 +116,10 @@ DeviceRuntime* Runtime::set_up(int ordinal, CUcontext context) {
     made->limit = sizes.limit;
     made->virtual_size = sizes.virtual_size;
     made->unit_max = std::clamp<uint64_t>(std::bit_floor(sizes.limit / 32), kPageBytes, uint64_t{256} << 20);
-    CUuuid uuid{};
-    if (driver().cuDeviceGetUuid != nullptr && driver().cuDeviceGetUuid(&uuid, ordinal) == CUDA_SUCCESS) {
-      describe_device(ordinal, reinterpret_cast<const uint8_t*>(uuid.bytes));
-    }
+    describe_device(ordinal, sizes.uuid);
+    if (sizes.control_index >= 0) charge_under(ordinal, sizes.control_index);
+    made->arbiter = std::make_unique<Arbiter>(ordinal, settings().mode);
+    if (g_forbidden.load()) forbid(made->arbiter.get(), kUnknownEntries);
     g_used.store(true, std::memory_order_relaxed);
     if (!(made->physical = make_physical(*made)))
       missing = "no physical memory could be set up";
@@ -134,19 +143,21 @@ DeviceRuntime* Runtime::set_up(int ordinal, CUcontext context) {
     refused_[ordinal].store(true, std::memory_order_release);
     log_warn("device %d runs on plain CUDA: %s", ordinal, missing);
     report_mode(ordinal, LORETOKEN_MODE_OFF, LORETOKEN_GUARD_DRIVER, missing);
-    report_event(ordinal, LORETOKEN_GUARD_DRIVER, static_cast<uint32_t>(mode()), LORETOKEN_MODE_OFF, 0, 0, missing);
+    report_event(ordinal, LORETOKEN_GUARD_DRIVER, static_cast<uint32_t>(settings().mode), LORETOKEN_MODE_OFF, 0, 0,
+                 missing);
     return nullptr;
   }
   counted.physical_total.store(made->physical_total, std::memory_order_relaxed);
   counted.limit.store(made->limit, std::memory_order_relaxed);
   counted.virtual_size.store(made->virtual_size, std::memory_order_relaxed);
-  report_mode(ordinal, static_cast<uint32_t>(mode()), 0, "settings");
+  if (made->arbiter->decided_by() == 0) report_mode(ordinal, static_cast<uint32_t>(made->arbiter->mode()), 0, "settings");
   log_info("device %d: %s of physical memory are told as %s", ordinal, format_bytes(made->limit).c_str(),
            format_bytes(made->virtual_size).c_str());
   static const int registered = atexit(at_exit);
   static_cast<void>(registered);
   DeviceRuntime* result = made.release();
   devices_[ordinal].store(result, std::memory_order_release);
+  guard_->watch(*result, sizes.uuid);
   return result;
 }
 
@@ -157,7 +168,7 @@ bool Runtime::plan(int ordinal, DeviceSizes* sizes) {
     return true;
   }
   bool final = false;
-  if (!device_sizes(ordinal, sizes, &final)) return false;
+  if (!device_sizes(ordinal, *guard_, sizes, &final)) return false;
   if (final) plans_[ordinal] = *sizes;
   return true;
 }
@@ -176,23 +187,13 @@ bool Runtime::sizes_of(CUdevice device, uint64_t* limit, uint64_t* virtual_size)
   return true;
 }
 
-void Runtime::set_mode(Mode mode, const char* cause) {
-  const Mode old = mode_.exchange(mode, std::memory_order_acq_rel);
-  if (old == mode) return;
-  log_warn("mode %s instead of %s: %s", kModeNames[static_cast<uint32_t>(mode)], kModeNames[static_cast<uint32_t>(old)],
-           cause);
-  for (int ordinal = 0; ordinal < kMaxDevices; ++ordinal) {
-    if (device(ordinal) == nullptr) continue;
-    report_mode(ordinal, static_cast<uint32_t>(mode), LORETOKEN_GUARD_DRIVER, cause);
-    report_event(ordinal, LORETOKEN_GUARD_DRIVER, static_cast<uint32_t>(old), static_cast<uint32_t>(mode), 0, 0, cause);
-  }
-}
-
 void Runtime::forbid_packing(const char* cause) {
   g_forbidden.store(true);
   Runtime* runtime = g_runtime.load(std::memory_order_acquire);
   if (runtime == nullptr) return;
-  runtime->set_mode(Mode::kHold, cause);
+  for (int ordinal = 0; ordinal < kMaxDevices; ++ordinal) {
+    if (DeviceRuntime* device = runtime->device(ordinal)) forbid(device->arbiter.get(), cause);
+  }
   runtime->make_everything_raw();
 }
 
@@ -220,6 +221,7 @@ void Runtime::context_closing(CUcontext context) {
     refused_[ordinal].store(true, std::memory_order_release);
     device->closed.store(true, std::memory_order_release);
     devices_[ordinal].store(nullptr, std::memory_order_release);
+    guard_->forget(ordinal);
     log_info("device %d: its context is destroyed; it runs on plain CUDA from here on", ordinal);
   }
   streams().context_closing(context);

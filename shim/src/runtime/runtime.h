@@ -24,6 +24,8 @@ class Residency;
 class Reach;
 class Pools;
 class Codec;
+class Arbiter;
+class Guard;
 
 // Everything of one device. Created when the first context on it allocates; lives as long as the process.
 struct DeviceRuntime {
@@ -31,10 +33,11 @@ struct DeviceRuntime {
   CUdevice device = 0;
   CUcontext context = nullptr;      // in which our streams, events and kernels live
   uint64_t physical_total = 0;      // bytes of the card
-  uint64_t limit = 0;               // physical limit of this process group, bytes
-  uint64_t virtual_size = 0;        // bytes the program is told
+  std::atomic<uint64_t> limit{0};         // physical limit of this process group, bytes; the agent may change it
+  std::atomic<uint64_t> virtual_size{0};  // bytes the program is told; the agent may change it
   uint64_t unit_max = 0;            // largest unit, bytes: clamp(limit/32, 2 MiB, 256 MiB), a power of two
   std::atomic<bool> closed{false};  // the context is being destroyed: threads of ours make no further driver call
+  std::unique_ptr<Arbiter> arbiter;
   std::unique_ptr<Physical> physical;
   std::unique_ptr<BlobArena> blobs;
   std::unique_ptr<HostArena> host;
@@ -70,9 +73,6 @@ class Runtime {
   // served.
   bool sizes_of(CUdevice device, uint64_t* limit, uint64_t* virtual_size);
 
-  Mode mode() const { return mode_.load(std::memory_order_acquire); }
-  void set_mode(Mode, const char* cause);  // one event per change
-
   // Something happened after which no unit may be packed any more: mode hold, and what is packed is made raw. Works
   // also before the runtime exists.
   static void forbid_packing(const char* cause);
@@ -80,8 +80,11 @@ class Runtime {
   // The context is about to be destroyed: its device runs on plain CUDA from then on.
   void context_closing(CUcontext context);
 
+  Guard& guard() { return *guard_; }
+
  private:
   Runtime();
+  ~Runtime();
   DeviceRuntime* set_up(int ordinal, CUcontext context);
   bool plan(int ordinal, DeviceSizes* sizes);
   void make_everything_raw();
@@ -91,7 +94,7 @@ class Runtime {
   std::optional<DeviceSizes> plans_[kMaxDevices];
   std::atomic<DeviceRuntime*> devices_[kMaxDevices] = {};
   std::atomic<bool> refused_[kMaxDevices] = {};  // could not be set up, or was closed: plain CUDA
-  std::atomic<Mode> mode_;
+  const std::unique_ptr<Guard> guard_;
 };
 
 }  // namespace loretoken

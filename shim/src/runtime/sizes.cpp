@@ -1,9 +1,12 @@
 #include "runtime/sizes.h"
 
+#include <string.h>
+
 #include <algorithm>
 
 #include "base/log.h"
 #include "driver/driver.h"
+#include "guard/guard.h"
 
 namespace loretoken {
 namespace {
@@ -35,7 +38,7 @@ DeviceSizes plan_sizes(uint64_t total, uint64_t free, const Settings& settings) 
   return sizes;
 }
 
-bool device_sizes(CUdevice device, DeviceSizes* sizes, bool* final) {
+bool device_sizes(CUdevice device, Guard& guard, DeviceSizes* sizes, bool* final) {
   size_t total = 0;
   if (driver().cuDeviceTotalMem_v2 == nullptr || driver().cuDeviceTotalMem_v2(&total, device) != CUDA_SUCCESS)
     return false;
@@ -46,7 +49,18 @@ bool device_sizes(CUdevice device, DeviceSizes* sizes, bool* final) {
     size_t visible = 0;
     if (driver().cuMemGetInfo_v2(&free, &visible) != CUDA_SUCCESS) return false;
   }
-  *sizes = plan_sizes(total, free, settings());
+  CUuuid uuid{};
+  if (driver().cuDeviceGetUuid == nullptr || driver().cuDeviceGetUuid(&uuid, device) != CUDA_SUCCESS) uuid = {};
+  uint64_t limit = 0;
+  uint64_t virtual_size = 0;
+  int index = -1;
+  guard.stated_sizes(reinterpret_cast<const uint8_t*>(uuid.bytes), &limit, &virtual_size, &index);
+  Settings stated = settings();
+  if (limit != 0) stated.limit = {.bytes = limit, .given = true};
+  if (virtual_size != 0) stated.virtual_size = {.bytes = virtual_size, .given = true};
+  *sizes = plan_sizes(total, free, stated);
+  memcpy(sizes->uuid, uuid.bytes, sizeof sizes->uuid);
+  sizes->control_index = index;
   return true;
 }
 
