@@ -1,9 +1,9 @@
 // NVML's memory queries: as the enlarged card, for devices this process computes on.
-#include <stdio.h>
 #include <string.h>
 
 #include <algorithm>
 
+#include "driver/uuid.h"
 #include "hooks/hooks.h"
 #include "memory/heap.h"
 #include "memory/physical.h"
@@ -11,15 +11,6 @@
 
 namespace loretoken::hooks {
 namespace {
-
-constexpr size_t kUuidText = 96;  // NVML_DEVICE_UUID_V2_BUFFER_SIZE
-
-void format_uuid(const CUuuid& uuid, char* text, size_t capacity) {
-  unsigned char b[16];
-  memcpy(b, uuid.bytes, sizeof b);
-  snprintf(text, capacity, "GPU-%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1], b[2],
-           b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
-}
 
 // The driver's ordinal of an NVML device, -1: not a device of this process (or the driver was not initialised).
 int ordinal_of(nvmlDevice_t device) {
@@ -30,11 +21,8 @@ int ordinal_of(nvmlDevice_t device) {
   int count = 0;
   if (driver().cuDeviceGetCount == nullptr || driver().cuDeviceGetCount(&count) != CUDA_SUCCESS) return -1;
   for (int ordinal = 0; ordinal < count; ++ordinal) {
-    CUuuid uuid{};
     char text[kUuidText];
-    if (driver().cuDeviceGetUuid(&uuid, ordinal) != CUDA_SUCCESS) continue;
-    format_uuid(uuid, text, sizeof text);
-    if (strcmp(text, wanted) == 0) return ordinal;
+    if (uuid_text(ordinal, &text) && strcmp(text, wanted) == 0) return ordinal;
   }
   return -1;
 }
