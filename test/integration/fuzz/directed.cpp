@@ -1,6 +1,7 @@
 // lt_directed <scenario> <kernels>: small programs in which one missing wait changes the result, when the right
 // operation is slow, or one address that is not found ends the program. Prints the hash of what they computed.
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <string>
 #include <vector>
@@ -117,6 +118,28 @@ void keep_all(CUstream a, CUstream) {
     fill(kept.back(), a, static_cast<uint32_t>(i), 3);
   }
   check(cu.cuCtxSynchronize(), "cuCtxSynchronize");
+  for (const CUdeviceptr at : kept) print_hash(at);
+}
+
+// Buffers of three times the physical limit, changed one after the other, LT_ROUNDS times (default 4).
+void cycle(CUstream a, CUstream) {
+  const char* given = std::getenv("LT_ROUNDS");
+  const int rounds = given != nullptr ? std::atoi(given) : 4;
+  std::vector<CUdeviceptr> kept;
+  for (int i = 0; i < kFillers; ++i) {
+    kept.push_back(allocate());
+    fill(kept.back(), a, static_cast<uint32_t>(i), 3);
+  }
+  for (int round = 0; round < rounds; ++round) {
+    for (size_t i = 0; i < kept.size(); ++i) {
+      uint32_t words = kWords;
+      uint32_t key = static_cast<uint32_t>(round);
+      CUdeviceptr dst = kept[i];
+      CUdeviceptr src = kept[(i + 1) % kept.size()];
+      launch("fuzz_mix", a, {&dst, &src, &words, &key});
+    }
+    check(cu.cuStreamSynchronize(a), "cuStreamSynchronize");
+  }
   for (const CUdeviceptr at : kept) print_hash(at);
 }
 
@@ -247,6 +270,7 @@ int main(int argc, char** argv) {
   if (scenario == "pack_after_use") pack_after_use(a, b);
   if (scenario == "reuse_after_free") reuse_after_free(a, b);
   if (scenario == "keep_all") keep_all(a, b);
+  if (scenario == "cycle") cycle(a, b);
   if (scenario == "value_after_room") value_after_room(a, b);
   if (scenario == "value_before_scan") value_before_scan(a, b);
   if (scenario == "stored_address") stored_address(a, b);
