@@ -31,6 +31,7 @@ class GuardDevice : public ::testing::Test {
   static void TearDownTestSuite() { unlink(path().c_str()); }
 
   void SetUp() override {
+    limits(0, 0, 0);  // the settings are read here at the latest, with the log level of theirs
     set_log_level(LogLevel::kInfo);
     inject("");
     table() = nvml();

@@ -45,11 +45,14 @@ TEST_F(GuardDevice, PowerIsAShareOfTheEnforcedLimitOrWatts) {
   look(11);
   EXPECT_EQ(arbiter.mode(), Mode::kHold);
   EXPECT_EQ(arbiter.decided_by(), LORETOKEN_GUARD_POWER);
-  limits(0, 600'000, 900);
-  EXPECT_EQ(arbiter.mode(), Mode::kHold);
   limits(0, 0, 0);
   look();
   EXPECT_EQ(arbiter.mode(), Mode::kFull) << "without a limit nothing is held back";
+  EXPECT_EQ(arbiter.backoff(), 0u);
+  limits(0, 600'000, 0);
+  look();
+  EXPECT_EQ(arbiter.mode(), Mode::kFull) << "a new limit begins with the first step";
+  EXPECT_EQ(arbiter.backoff(), 1u);
 }
 
 TEST_F(GuardDevice, TheCardsOwnSlowdownCountsWhereALimitIsSet) {
@@ -134,17 +137,21 @@ TEST_F(GuardDevice, MemoryErrorsAreSeenWithoutEventsAndWithoutTheCounter) {
   DeviceGuard by_events(0, second, again);
   by_events.look(kSecond);
   inject("ecc_errors=2\n");
+  testing::internal::CaptureStderr();
   by_events.look(2 * kSecond);
   EXPECT_EQ(second.mode(), Mode::kHold);
+  const std::string log = testing::internal::GetCapturedStderr();
+  EXPECT_NE(log.find("uncorrected errors in the GPU's memory (ECC)"), std::string::npos) << log;
 }
 
 TEST_F(GuardDevice, ALostCardIsAFaultAndKeepsWhatHeld) {
   limits(0, 0, 100);
-  look(11);
-  EXPECT_EQ(arbiter.decided_by(), LORETOKEN_GUARD_POWER);
+  look(21);
+  EXPECT_EQ(arbiter.mode(), Mode::kOff);
   table().nvmlDeviceGetPowerUsage = [](nvmlDevice_t, unsigned*) { return NVML_ERROR_GPU_IS_LOST; };
   look(100);
-  EXPECT_EQ(arbiter.mode(), Mode::kHold);
+  EXPECT_EQ(arbiter.mode(), Mode::kOff) << "no figure is not calm";
+  EXPECT_EQ(arbiter.decided_by(), LORETOKEN_GUARD_POWER);
   limits(0, 0, 0);
   look();
   EXPECT_EQ(arbiter.mode(), Mode::kHold);

@@ -142,10 +142,17 @@ TEST_F(GuardDevice, ACardWithoutEventsIsSaidOnce) {
 TEST_F(GuardDevice, AfterAShutdownTooManyItIsStartedAgain) {
   auto* shutdown = reinterpret_cast<nvmlReturn_t (*)()>(dlsym(nvml().handle, "nvmlShutdown"));
   ASSERT_NE(shutdown, nullptr);
+  static int sets;
+  sets = 0;
+  table().nvmlEventSetCreate = [](nvmlEventSet_t* set) {
+    ++sets;
+    return nvml().nvmlEventSetCreate(set);
+  };
   look(61);
   while (shutdown() == NVML_SUCCESS) {
   }
   look(2);
+  EXPECT_EQ(sets, 2) << "the set of before is not valid any more";
   inject("xid=79:0:6\n");
   look();
   EXPECT_EQ(arbiter.mode(), Mode::kHold);
