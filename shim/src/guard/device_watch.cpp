@@ -6,6 +6,7 @@
 #include "guard/arbiter.h"
 #include "guard/control_file.h"
 #include "guard/live_control.h"
+#include "memory/physical.h"
 #include "report/counters.h"
 #include "residency/guarded.h"
 #include "residency/residency.h"
@@ -65,6 +66,7 @@ void DeviceWatch::take_sizes(const loretoken_control_device& entry) {
   if (limit != 0 && limit != rt_.limit.exchange(limit, std::memory_order_relaxed)) {
     counters(rt_.ordinal).limit.store(limit, std::memory_order_relaxed);
     log_info("device %d: the physical limit is now %s", rt_.ordinal, format_bytes(limit).c_str());
+    if (rt_.physical->held() > limit) rt_.physical->trim(0);
   }
   const uint64_t size = entry.virtual_size & kPageMask;
   if (size != 0 && size != rt_.virtual_size.exchange(size, std::memory_order_relaxed)) {

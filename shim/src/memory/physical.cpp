@@ -31,6 +31,7 @@ class VmmPhysical final : public Physical {
     idle_ += handle.bytes;
     // What we keep is what other processes of the group cannot have.
     if (charged_by_others_cached() != 0) shrink_idle(rt_.limit / 16);
+    if (held_ > available()) shrink_idle_for(0);  // the limit was lowered
     publish();
   }
 

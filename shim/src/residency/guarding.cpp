@@ -10,6 +10,7 @@
 #include "memory/physical.h"
 #include "report/report.h"
 #include "residency/engine.h"
+#include "streams/streams.h"
 
 namespace loretoken {
 namespace {
@@ -98,6 +99,7 @@ void Engine::leave_nothing_raw() {
 }
 
 void Engine::bring_back() {
+  ContextScope scope(rt_.context);  // without one, the driver does not even say how far an event is
   Lock lock(mutex_);
   if (closing() || wanted_ != 0 || context_error_ != CUDA_SUCCESS) return;
   settle();

@@ -24,6 +24,7 @@ namespace {
 constexpr auto kPatience = 2s;
 constexpr auto kStreamPatience = 120s;  // while a stream of the program's holds what could be won
 constexpr auto kLongestRound = 4s;
+constexpr auto kPenalisedFor = 20ms;  // dry rounds before what is left raw for its penalty goes too
 }  // namespace
 
 void Engine::wake_mover() {
@@ -149,11 +150,13 @@ uint64_t Engine::make_room(uint64_t target, Lock& lock) {
 }
 
 uint64_t Engine::force_packs(uint64_t target, Lock& lock) {
-  const bool forbidden = rt_.arbiter->mode() != Mode::kFull;
-  if (!forbidden && penalised_ == 0) return 0;
-  const uint64_t before = accounts_->packs.load(std::memory_order_relaxed);
-  const uint64_t won = pack_some(target, Spare::kNothing, lock);
-  if (forbidden) Accounts::count(accounts_->forced_packs, accounts_->packs.load(std::memory_order_relaxed) - before);
+  uint64_t won = 0;
+  if (rt_.arbiter->mode() != Mode::kFull) {
+    const uint64_t before = accounts_->packs.load(std::memory_order_relaxed);
+    won = pack_some(target, Spare::kPenalised, lock);
+    Accounts::count(accounts_->forced_packs, accounts_->packs.load(std::memory_order_relaxed) - before);
+  }
+  if (won == 0 && penalised_ != 0 && dry_ > kPenalisedFor) won = pack_some(target, Spare::kNothing, lock);
   return won;
 }
 
