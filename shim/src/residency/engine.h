@@ -38,6 +38,10 @@ class Engine final : public Residency {
   void trim(uint64_t keep) override;
   void stop() override;
 
+  // After an operation that waited for the GPU: CUDA_ERROR_ECC_UNCORRECTABLE when an unpack before it found damage that
+  // no call has returned yet (the operation that reached it was queued before that was known), and the policy is to
+  // fail. Cost: two loads.
+  CUresult take_damage();
   // Strict check: unmaps every raw unit outside `set`, maps those inside. The device is idle at the call.
   CUresult isolate(const ReachSet& set);
   // False when streams or scratch could not be had.
@@ -68,7 +72,10 @@ class Engine final : public Residency {
   Made start_unpack(Unit& unit, std::vector<Unit*>* batch);  // mutex_ held: maps, adds to the batch
   CUresult flush(std::vector<Unit*>* batch);                 // mutex_ held: queues the batch's unpacks
   void settle(bool wait_for_first = false);                  // mutex_ held: kArriving → kRaw for what has arrived
-  void settled(Unit& unit);
+  void settled(Unit& unit, bool context_lost);
+  void mismatch(const char* what, const Unit& unit, const Result& result);
+  bool fails_on_damage() const;
+  bool is_lost(Unit& unit);    // mutex_ held
   void drop_blob(Unit& unit);  // mutex_ held
   CUresult bring(Unit& unit);
   bool make_one_raw(Unit& unit, std::vector<Unit*>* batch, Lock& lock, CUresult* error);
@@ -107,6 +114,9 @@ class Engine final : public Residency {
   struct Packing;
   uint64_t pack_some(uint64_t target, Lock& lock);
   void find_unchanged(std::vector<Packing>* batch);
+  bool compare(const std::vector<Packing*>& asked);
+  void check_kept(std::vector<Packing*> kept);
+  CodecMask allowed_codecs() const;
   void analyse(std::vector<Packing>* batch);
   bool place_blob(Packing* packing, Lock& lock);
   void pack_and_verify(std::vector<Packing>* batch);
@@ -134,6 +144,8 @@ class Engine final : public Residency {
   bool woken_ = false;
   bool waits_for_streams_ = false;                // this round could have won more if a stream were further
   bool host_full_ = false;                        // the host arena refused; cleared when something leaves it
+  std::atomic<bool> unpacking_{false};            // arrivals_ is not empty
+  std::atomic<bool> damage_untold_{false};        // found, and not yet returned by any call
   std::atomic<int> context_error_{CUDA_SUCCESS};  // of a wait of the mover's; the context is lost
   std::atomic<bool> stop_{false};
   std::thread mover_;

@@ -9,6 +9,8 @@
 #include "base/depth.h"
 #include "base/log.h"
 #include "driver/driver.h"
+#include "guard/arbiter.h"
+#include "guard/integrity.h"
 #include "loretoken/codec.h"
 #include "memory/heap.h"
 #include "memory/physical.h"
@@ -112,6 +114,8 @@ DeviceRuntime* Runtime::set_up(int ordinal, CUcontext context) {
       describe_device(ordinal, reinterpret_cast<const uint8_t*>(uuid.bytes));
     }
     g_used.store(true, std::memory_order_relaxed);
+    made->arbiter = std::make_unique<Arbiter>(ordinal, settings().mode);
+    made->integrity = std::make_unique<IntegrityGuard>(ordinal, *made->arbiter);
     if (!(made->physical = make_physical(*made)))
       missing = "no physical memory could be set up";
     else if (!(made->blobs = make_blob_arena(*made)))
