@@ -43,10 +43,11 @@ LT_KERNEL_BOUNDS(lt_analyse, kBlockThreads, 2, LT_PARAM(Jobs) jobs) {
   const uint32_t bytes = block_length(job.raw_bytes, block);
 
   const CodecId kind = kind_for(plan, bytes);
+  const bool forbidden = constant_forbidden(plan);
   if (kind != CodecId::kRaw) copy_table(table, plan.encode);
   for_kind(kind, [&]<CodecId Id>() {
     ThreadStream stream = {};
-    const BlockFacts facts = examine<false, Id>(raw, bytes, table, {}, tiles, stream);
+    const BlockFacts facts = examine<false, Id>(raw, bytes, table, forbidden, {}, tiles, stream);
     if (threadIdx.x == 0)
       reinterpret_cast<BlobEntry*>(&plan + 1)[block] = choose_codec(facts, raw, bytes, kind, plan.allowed);
   });

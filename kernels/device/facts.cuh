@@ -12,7 +12,8 @@ constexpr uint32_t kSlotWords = 12;  // a thread's stream: 32 pairs of 11 bits a
 
 struct BlockFacts {
   uint32_t nonzero_words, patches, stream_words;
-  bool constant, low_halves_zero;
+  bool constant;  // and the codec for it is allowed; nothing else is counted then
+  bool low_halves_zero;
 };
 
 // What a constant block repeats; read again because keeping it costs registers.
@@ -87,10 +88,11 @@ struct Kept {
 };
 
 // Looks at the whole block; every thread gets the facts. Id: the exponent codec to try, kRaw for none; `table` must be
-// in place after the next barrier.
+// in place after the next barrier. `differs`: no block counts as constant. Only one bit of what is allowed is handed
+// in, as the start of a flag that lives through the walk anyway: more would cost every block a register.
 template <bool Keep, CodecId Id>
 __device__ __forceinline__ BlockFacts examine(const uint8_t* raw, uint32_t bytes, const EncodeTable& table,
-                                              Kept<Id> kept, TileFacts& tiles, ThreadStream& stream) {
+                                              bool differs, Kept<Id> kept, TileFacts& tiles, ThreadStream& stream) {
   uint4 words[8];
   load_words(words, raw, bytes);
   const uint4 pattern = pattern_of(raw, bytes);
@@ -103,7 +105,6 @@ __device__ __forceinline__ BlockFacts examine(const uint8_t* raw, uint32_t bytes
 #endif
   }
   uint32_t nonzero = 0, low_bits = 0;
-  bool differs = false;
 #pragma unroll
   for (int g = 0; g < 8; ++g) {
 #pragma unroll
@@ -195,6 +196,11 @@ __device__ __forceinline__ void for_kind(CodecId kind, Work&& work) {
     default:
       return work.template operator()<CodecId::kRaw>();
   }
+}
+
+// Whether constant blocks must be coded otherwise.
+__device__ __forceinline__ bool constant_forbidden(const Plan& plan) {
+  return !(plan.allowed & codec_bit(CodecId::kConstant));
 }
 
 // What codec a job's analysis allows for a block: exponent codecs need a whole one.

@@ -40,7 +40,7 @@ __device__ __forceinline__ void place_block(const BlockFacts& facts, const uint8
 
 // Four barriers; the place is found (one atomic, or the plan) while the stream is merged.
 template <bool Direct, CodecId Id>
-__device__ __forceinline__ void pack_block(const DeviceJob& job, uint32_t block, PackShared& shared) {
+__device__ __forceinline__ void pack_block(const DeviceJob& job, uint32_t block, bool forbidden, PackShared& shared) {
   Plan& plan = *reinterpret_cast<Plan*>(job.plan);
   // Forgotten so that nothing is hoisted above the choice of the kind, where it would live in every kind's registers.
   const auto* raw = forget(reinterpret_cast<const uint8_t*>(job.raw) + static_cast<uint64_t>(block) * kBlockBytes);
@@ -55,7 +55,7 @@ __device__ __forceinline__ void pack_block(const DeviceJob& job, uint32_t block,
   ThreadStream stream = {};
   PlanePieces<Id> planes = {};
   const Kept<Id> kept = {{shared.slots, shared.patches, &shared.patch_count}, shared.sums, &planes};
-  const BlockFacts facts = examine<true, Id>(raw, bytes, shared.table, kept, shared.tiles, stream);
+  const BlockFacts facts = examine<true, Id>(raw, bytes, shared.table, forbidden, kept, shared.tiles, stream);
   if (threadIdx.x == 0) place_block<Direct>(facts, raw, bytes, Id, plan, job, block, shared);
   if (Id != CodecId::kRaw && !facts.constant) merge_stream(stream, ExponentLayout::unit_bits(Id), shared);
   __syncthreads();
@@ -81,8 +81,10 @@ __device__ __forceinline__ void pack(const Jobs& jobs, PackShared& shared) {
   const auto place = find_block(jobs);
   const DeviceJob& job = jobs.jobs[place.job];
   const uint32_t block = place.block;
-  const CodecId kind = kind_for(*reinterpret_cast<const Plan*>(job.plan), block_length(job.raw_bytes, block));
-  for_kind(kind, [&]<CodecId Id>() { pack_block<Direct, Id>(job, block, shared); });
+  const Plan& plan = *reinterpret_cast<const Plan*>(job.plan);
+  const CodecId kind = kind_for(plan, block_length(job.raw_bytes, block));
+  const bool forbidden = constant_forbidden(plan);
+  for_kind(kind, [&]<CodecId Id>() { pack_block<Direct, Id>(job, block, forbidden, shared); });
 }
 
 }  // namespace loretoken

@@ -1,13 +1,19 @@
 // Generated programs give the same bytes under the shim, with a third of their memory, as on a plain card.
 //
-// Seeds per configuration: LT_FUZZ_SEEDS (default 250, 5 in sanitizer builds); four configurations make 1,000. Each is
+// Seeds per configuration: LT_FUZZ_SEEDS (default 200, 5 in sanitizer builds); five configurations make 1,000. Each is
 // cut into shards, which are tests of their own and so run side by side.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <atomic>
+#include <chrono>
 #include <cstdlib>
+#include <random>
 #include <sstream>
+#include <thread>
 
 #include "child.h"
+#include "control_writer.h"
 
 namespace lt {
 namespace {
@@ -20,7 +26,7 @@ constexpr int kSilenceSeconds = LT_SANITIZED ? 300 : 60;  // of a seed that hang
 
 int seeds() {
   if (const char* given = std::getenv("LT_FUZZ_SEEDS")) return std::atoi(given);
-  return LT_SANITIZED ? 5 : 250;
+  return LT_SANITIZED ? 5 : 200;
 }
 
 Environment shim() {
@@ -97,6 +103,60 @@ TEST_P(GeneratedPrograms, TouchNothingOutsideTheirReachSets) {
   Environment environment = shim();
   environment["LORETOKEN_CHECK"] = "strict";
   compare(30001, environment, "5");
+}
+
+// Modes, policy and limits at random, a new block every few milliseconds, for as long as it lives.
+class RestlessAgent {
+ public:
+  RestlessAgent(const std::string& path, uint32_t seed) : control_(path, first_card()), random_(seed) {
+    thread_ = std::thread([this] {
+      while (!done_) {
+        change();
+        std::this_thread::sleep_for(std::chrono::milliseconds(pick(12)));
+      }
+    });
+  }
+  ~RestlessAgent() {
+    done_ = true;
+    thread_.join();
+  }
+  RestlessAgent(const RestlessAgent&) = delete;
+  RestlessAgent& operator=(const RestlessAgent&) = delete;
+
+ private:
+  uint32_t pick(uint32_t count) { return static_cast<uint32_t>(random_() % count); }
+
+  void change() {
+    loretoken_control& block = control_.block;
+    block.policy_generation++;
+    block.mode = pick(3);
+    block.verify = pick(2);  // never off: the card of this test is in order, but not by assumption
+    block.codecs = pick(3) == 0 ? 0 : pick(64);
+    block.max_penalty_permille = pick(4) == 0 ? 1 + pick(200) : 0;
+    block.penalty_window_ms = 10 + pick(100);
+    block.pointer_safety = pick(3);
+    block.heartbeat_ns = pick(3) == 0 ? 0 : ControlWriter::now_ns();
+    loretoken_control_device& device = control_.device();
+    device.limit = (kLimitMib + pick(24)) << 20;
+    device.verdict_guard = pick(3) == 0 ? LORETOKEN_GUARD_THERMAL : 0;
+    device.verdict_mode = pick(3);
+    device.verdict_backoff = pick(4);
+    control_.write();
+  }
+
+  ControlWriter control_;
+  std::minstd_rand random_;
+  std::atomic<bool> done_{false};
+  std::thread thread_;
+};
+
+TEST_P(GeneratedPrograms, KeepEveryByteWhileModesAndLimitsChange) {
+  const std::string path = "/tmp/loretoken-restless-" + std::to_string(getpid()) + ".control";
+  const RestlessAgent agent(path, static_cast<uint32_t>(1 + GetParam()));
+  Environment environment = shim();
+  environment["LORETOKEN_CONTROL"] = path;
+  environment["LORETOKEN_GUARD_PAUSE"] = "10";
+  compare(40001, environment, "20");
 }
 
 INSTANTIATE_TEST_SUITE_P(, GeneratedPrograms, ::testing::Range(0, kShards));

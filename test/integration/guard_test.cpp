@@ -151,11 +151,12 @@ TEST_F(Guard, AFaultOfTheDevicePutsPackingOff) {
 }
 
 TEST_F(Guard, WhatCostsTooMuchWaitingIsLeftRawThenHeldAndComesBack) {
+  inject("slow=lt_unpack:3000");
+  start(40);
+  ASSERT_TRUE(run_->wait_for([](const loretoken_row& row) { return row.unpacks > 50; }));
   control_.block.max_penalty_permille = 50;
   control_.block.penalty_window_ms = 100;
   control_.write();
-  inject("slow=loretoken_unpack:20000");
-  start(40);
   EXPECT_TRUE(run_->wait_for([](const loretoken_row& row) { return row.pins[9] != 0; }));
   EXPECT_TRUE(run_->wait_for([](const loretoken_row& row) { return row.mode == LORETOKEN_MODE_HOLD; })) << told();
   inject("");

@@ -27,16 +27,16 @@ Arbiter::Arbiter(int device, Mode start) : device_(device), mode_(start) {
   votes_[0].text = "settings";
 }
 
-void Arbiter::vote(uint32_t guard, Vote vote) {
-  if (guard >= LORETOKEN_GUARDS) return;
+bool Arbiter::vote(uint32_t guard, Vote vote) {
+  if (guard >= LORETOKEN_GUARDS) return false;
   std::lock_guard lock(mutex_);
   const bool moved = !same(votes_[guard], vote);
   const bool stepped = votes_[guard].step != vote.step;
   votes_[guard] = std::move(vote);
-  if (moved) decide(guard, stepped);
+  return moved && decide(guard, stepped);
 }
 
-void Arbiter::decide(uint32_t changed, bool stepped) {
+bool Arbiter::decide(uint32_t changed, bool stepped) {
   uint32_t decider = 0;
   uint32_t backoff = 0;
   for (uint32_t guard = 0; guard < LORETOKEN_GUARDS; ++guard) {
@@ -56,7 +56,7 @@ void Arbiter::decide(uint32_t changed, bool stepped) {
   decided_by_.store(decider, std::memory_order_relaxed);
   counters(device_).backoff.store(backoff, std::memory_order_relaxed);
   report_mode(device_, static_cast<uint32_t>(mode), decider, votes_[decider].text.c_str());
-  if (mode == old && !paced && !stepped) return;
+  if (mode == old && !paced && !stepped) return false;
   const Vote& cause = votes_[changed];
   log_warn("device %d: mode %s%s (was %s): %s (%llu, limit %llu)", device_, name_of(mode),
            backoff != 0 ? ", packing slowed down" : "", name_of(old), cause.text.c_str(),
@@ -64,6 +64,7 @@ void Arbiter::decide(uint32_t changed, bool stepped) {
   counters(device_).guard_events[changed].fetch_add(1, std::memory_order_relaxed);
   report_event(device_, changed, static_cast<uint32_t>(old), static_cast<uint32_t>(mode), cause.figure, cause.limit,
                cause.text.c_str());
+  return true;
 }
 
 }  // namespace loretoken

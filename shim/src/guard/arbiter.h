@@ -35,11 +35,11 @@ class Arbiter {
   uint32_t decided_by() const { return decided_by_.load(std::memory_order_relaxed); }
 
   // Any thread; a vote that says what the guard said before changes nothing. `guard`: LORETOKEN_GUARD_*, or 0 for the
-  // settings or the policy.
-  void vote(uint32_t guard, Vote vote);
+  // settings or the policy. True: the mode or the pace changed by it, and an event tells of it.
+  bool vote(uint32_t guard, Vote vote);
 
  private:
-  void decide(uint32_t changed, bool stepped);  // mutex_ held
+  bool decide(uint32_t changed, bool stepped);  // mutex_ held
 
   const int device_;
   std::mutex mutex_;

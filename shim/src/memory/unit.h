@@ -24,7 +24,8 @@ enum class UnitKind : uint8_t { kSingle, kShared, kSlab };
 enum class UnitState : uint8_t {
   kUnbacked,  // no physical memory, no content (address range in the heap's cache, or never touched)
   kRaw,       // mapped; its bytes are current for every stream
-  kArriving,  // mapped; an unpack is queued on our stream and streams must wait for its event
+  kArriving,  // mapped; an unpack is queued on our stream and streams must wait for its event; or it found damage, and
+              // whoever reaches the unit fails
   kClaimed,   // mapped; the mover is packing it or dropping it
   kPacked,    // unmapped; a blob in VRAM holds its bytes
   kHost,      // unmapped; a blob in pinned host memory holds its bytes
@@ -95,7 +96,7 @@ struct Unit {
   bool requested = false;                // the thread that waits for room needs it: no victim
   bool hidden = false;                   // strict check: kRaw, handle kept, but unmapped
   bool ever_packed = false;              // since its content began
-  bool damaged = false;                  // an unpack found a checksum mismatch
+  bool damaged = false;                  // kArriving for good: its bytes are wrong and the policy is to fail
   bool blob_on_host = false;
   uint32_t pin_counts[static_cast<int>(Pin::kCount)] = {};
   CUmemGenericAllocationHandle handle = 0;  // 0: not backed
@@ -106,7 +107,7 @@ struct Unit {
   uint64_t retry_pack_after = 0;  // reach_clock(); set when packing did not shrink it or its blob was wrong
   uint32_t clean_drops = 0;       // evictions that found the kept blob still right
   uint32_t dirty_drops = 0;       // evictions that had to pack anew
-  CUevent ready = nullptr;        // kArriving: recorded behind the unpack
+  CUevent ready = nullptr;        // kArriving and not damaged: recorded behind the unpack
   uint32_t result_slot = 0;       // kArriving: where the unpack reports
   uint64_t cost_ns = 0;           // time that operations waited for its coming back, lately (residency/guarding.cpp)
 };

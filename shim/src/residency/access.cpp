@@ -137,6 +137,21 @@ void drop_mapped(const ReachSet& set) {
   if (strict_check()) strict_mutex().unlock();
 }
 
+CUresult damage_before(const ReachSet& set) {
+  RelaxedCapture relaxed;
+  CUresult result = CUDA_SUCCESS;
+  int last = -1;
+  for (Unit* unit : set) {
+    if (unit->device == last) continue;  // most sets live on one device
+    last = unit->device;
+    Engine* engine = engine_of(last);
+    if (const CUresult damage = engine != nullptr ? engine->take_damage() : CUDA_SUCCESS; damage != CUDA_SUCCESS) {
+      result = damage;
+    }
+  }
+  return result;
+}
+
 CUresult finish_slow(const ReachSet& set, StreamSlot& slot) {
   CUresult result = CUDA_SUCCESS;
   if (strict_check()) {

@@ -28,6 +28,9 @@ CUresult prepare_slow(ReachSet& set, StreamSlot& slot);
 // inside a capture too. An unsuccessful call leaves nothing held.
 CUresult hold_mapped(ReachSet& set);
 void drop_mapped(const ReachSet& set);
+// After an operation on the set that waited for the GPU: CUDA_ERROR_ECC_UNCORRECTABLE when damage was found before it
+// that no call has returned yet, and the policy is to fail.
+CUresult damage_before(const ReachSet& set);
 // Strict check: waits for the operation and returns its fault.
 CUresult finish_slow(const ReachSet& set, StreamSlot& slot);
 // Strict check, after an operation that reached nothing of ours: as finish_slow.
@@ -58,9 +61,12 @@ CUresult with_raw(StreamSlot& slot, Collect&& collect, Call&& call, Blocking blo
           take_holds(set);
           section.leave();
         }
-        const CUresult result = call();
+        CUresult result = call();
         streams().submitted(slot);
-        if (hold) drop_holds(set);
+        if (hold) {
+          drop_holds(set);
+          if (result == CUDA_SUCCESS) result = damage_before(set);
+        }
         section.leave();
         if (!prepared && !strict_check()) return result;
         const CUresult fault = prepared ? finish_slow(held, slot) : finish_alone(slot);

@@ -5,6 +5,7 @@
 #include "base/settings.h"
 #include "driver/driver.h"
 #include "guard/arbiter.h"
+#include "guard/integrity.h"
 #include "memory/physical.h"
 #include "residency/engine.h"
 
@@ -64,6 +65,7 @@ CUresult Engine::flush(std::vector<Unit*>* batch, bool awaited) {
   }
   if (result != CUDA_SUCCESS) log_error("queueing an unpack failed with driver error %d", result);
   arrivals_.push_back({std::move(begun), std::move(event), std::move(*batch), awaited});
+  unpacking_ = true;
   batch->clear();
   return result;
 }
@@ -72,7 +74,10 @@ void Engine::settle(bool wait_for_first) {
   RelaxedCapture relaxed;
   while (!arrivals_.empty()) {
     Arrival& arrival = arrivals_.front();
-    const CUresult result = driver().cuEventQuery(arrival.event->event);
+    CUresult result = driver().cuEventQuery(arrival.event->event);
+    if (result != CUDA_SUCCESS && result != CUDA_ERROR_NOT_READY) {
+      result = driver().cuEventQuery(arrival.event->event);  // an error that stays is the context's
+    }
     if (result == CUDA_ERROR_NOT_READY && !wait_for_first) return;
     if (result == CUDA_ERROR_NOT_READY) {
       const std::shared_ptr<OwnedEvent> event = arrival.event;  // another thread may settle it meanwhile
@@ -83,9 +88,10 @@ void Engine::settle(bool wait_for_first) {
       continue;
     }
     if (arrival.awaited && result == CUDA_SUCCESS) count_stall(arrival);
-    for (Unit* unit : arrival.units) settled(*unit);
+    for (Unit* unit : arrival.units) settled(*unit, result != CUDA_SUCCESS);
     Arrival done = std::move(arrival);
     arrivals_.pop_front();
+    unpacking_ = !arrivals_.empty();
     give_event(std::move(done.begun));
     give_event(std::move(done.event));
     wait_for_first = false;
@@ -93,19 +99,58 @@ void Engine::settle(bool wait_for_first) {
   }
 }
 
-void Engine::settled(Unit& unit) {
+void Engine::settled(Unit& unit, bool context_lost) {
   const Result& result = work_.result(unit.result_slot);
-  if (result.done == 0 || result.status != Status::kOk) {
-    unit.damaged = true;
+  // A lost context fails every call by itself.
+  const bool wrong = !context_lost && (result.done == 0 || result.status != Status::kOk);
+  if (wrong) {
     Accounts::count(accounts_->checksum_failures);
-    log_error("integrity: unpacking unit %u found %u damaged blocks (first %u, status %u)", unit.index,
-              result.bad_blocks, result.first_bad_block, static_cast<unsigned>(result.status));
+    mismatch(result.done == 0                    ? "an unpack did not run"
+             : result.status == Status::kBadBlob ? "a packed copy has a damaged header"
+                                                 : "unpacked bytes fail their checksum",
+             unit, result);
+    unit.damaged = fails_on_damage();
+    if (unit.damaged) damage_untold_ = true;
   }
   work_.give(unit.result_slot);
   unit.ready = nullptr;
-  // The blob stays if evictions used to find the content unchanged: the next one then costs a hash instead of a pack.
-  if (unit.dirty_drops > unit.clean_drops || rt_.arbiter->mode() == Mode::kOff) drop_blob(unit);
+  // The blob stays if evictions used to find the content unchanged: the next one then costs a hash and a comparison
+  // instead of a pack.
+  const bool off = rt_.arbiter != nullptr && rt_.arbiter->mode() == Mode::kOff;
+  if (wrong || off || unit.dirty_drops > unit.clean_drops) drop_blob(unit);
+  if (!unit.damaged) unit.state.store(UnitState::kRaw, std::memory_order_seq_cst);
+}
+
+void Engine::mismatch(const char* what, const Unit& unit, const Result& result) {
+  const uint32_t blocks = block_count_of(content_of(unit));
+  const bool all = result.done == 0 || result.status == Status::kBadBlob;
+  const uint32_t bad = all ? blocks : result.bad_blocks;
+  if (rt_.integrity != nullptr) {
+    rt_.integrity->mismatch(what, unit.index, bad, blocks);
+  } else {
+    log_error("integrity on device %d: %s: unit %u, %u of %u blocks", rt_.ordinal, what, unit.index, bad, blocks);
+  }
+}
+
+bool Engine::fails_on_damage() const {
+  return rt_.integrity != nullptr ? rt_.integrity->fails() : settings().integrity == Integrity::kFail;
+}
+
+// Whether operations that reach the unit must fail; what a changed policy lets pass is raw from then on.
+bool Engine::is_lost(Unit& unit) {
+  if (!unit.damaged || fails_on_damage()) return unit.damaged;
+  unit.damaged = false;
   unit.state.store(UnitState::kRaw, std::memory_order_seq_cst);
+  return false;
+}
+
+CUresult Engine::take_damage() {
+  if (unpacking_.load(std::memory_order_acquire)) {
+    Lock lock(mutex_);
+    settle();
+  }
+  if (!damage_untold_.load(std::memory_order_relaxed) || !damage_untold_.exchange(false)) return CUDA_SUCCESS;
+  return fails_on_damage() ? CUDA_ERROR_ECC_UNCORRECTABLE : CUDA_SUCCESS;
 }
 
 void Engine::drop_blob(Unit& unit) {

@@ -101,6 +101,7 @@ void Engine::unback(Unit& unit) {
   Lock lock(mutex_);
   changed_.wait(lock, [&] { return unit.state.load(std::memory_order_acquire) != UnitState::kClaimed; });
   drop_blob(unit);
+  unit.damaged = false;
   if (unit.handle != 0) {
     release_handle(unit);
     accounts_.raw_changed(-static_cast<int64_t>(unit.bytes));
@@ -135,12 +136,17 @@ CUresult Engine::make_raw(const ReachSet& set, StreamSlot* stream, bool host_wai
   std::vector<Unit*> batch;
   const uint64_t before = now_ns();
   for (Unit* unit : set) {
-    if (nothing_lives_in(*unit)) continue;
-    if (unit->damaged && settings().integrity == Integrity::kFail) error = CUDA_ERROR_ECC_UNCORRECTABLE;
-    if (error != CUDA_SUCCESS || !make_one_raw(*unit, &batch, lock, &error)) break;
+    if (!nothing_lives_in(*unit) && !make_one_raw(*unit, &batch, lock, &error)) break;
   }
   if (const CUresult queued = flush(&batch); error == CUDA_SUCCESS) error = queued;
   count_host_wait(set, now_ns() - before);
+  const auto refuse_damage = [&] {
+    const auto lost = [&](Unit* unit) { return !nothing_lives_in(*unit) && is_lost(*unit); };
+    if (error != CUDA_SUCCESS || std::count_if(set.begin(), set.end(), lost) == 0) return;
+    error = CUDA_ERROR_ECC_UNCORRECTABLE;
+    damage_untold_ = false;
+  };
+  refuse_damage();
   const uint64_t now = reach_clock();
   for (Unit* unit : set) {
     unit->requested = false;
@@ -159,6 +165,7 @@ CUresult Engine::make_raw(const ReachSet& set, StreamSlot* stream, bool host_wai
            })) {
       settle(true);
     }
+    refuse_damage();
   }
   for (Unit* unit : set) {
     if (stream == nullptr && error == CUDA_SUCCESS && unit->hidden) error = map(*unit);
@@ -195,8 +202,8 @@ CUresult Engine::pin(Unit& unit, Pin reason) {
   if (unit.state.load(std::memory_order_acquire) == UnitState::kRaw) return CUDA_SUCCESS;
   const CUresult result = bring(unit);
   Lock lock(mutex_);
-  while (unit.state.load(std::memory_order_acquire) == UnitState::kArriving) settle(true);
-  return result;
+  while (unit.state.load(std::memory_order_acquire) == UnitState::kArriving && !unit.damaged) settle(true);
+  return result == CUDA_SUCCESS && is_lost(unit) ? CUDA_ERROR_ECC_UNCORRECTABLE : result;
 }
 
 void Engine::unpin(Unit& unit, Pin reason) {
@@ -214,18 +221,20 @@ void Engine::discard_content(Unit& unit) {
     if (state == UnitState::kClaimed) {
       unit.cancel_pack = true;
       changed_.wait(lock, [&] { return unit.state.load(std::memory_order_acquire) != UnitState::kClaimed || stop_; });
-    } else if (state == UnitState::kArriving) {
+    } else if (state == UnitState::kArriving && !unit.damaged) {
       settle(true);
     } else {
       break;
     }
   }
-  if (unit.state.load(std::memory_order_acquire) != UnitState::kRaw) {
+  if (unit.damaged) {
+    unit.damaged = false;
+    unit.state.store(UnitState::kRaw, std::memory_order_seq_cst);
+  } else if (unit.state.load(std::memory_order_acquire) != UnitState::kRaw) {
     if (unit.blob.bytes != 0) accounts_.packed(unit.blob_on_host, unit.blob.bytes, content_of(unit), -1);
     unit.state.store(UnitState::kUnbacked, std::memory_order_seq_cst);
   }
   drop_blob(unit);
-  unit.damaged = false;
   unit.clean_drops = 0;
   unit.dirty_drops = 0;
   unit.ever_packed = false;

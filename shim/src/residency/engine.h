@@ -46,6 +46,10 @@ class Engine final : public Residency, public Guarded {
   void leave_nothing_raw() override;
   void bring_back() override;
 
+  // After an operation that waited for the GPU: CUDA_ERROR_ECC_UNCORRECTABLE when an unpack before it found damage that
+  // no call has returned yet (the operation that reached it was queued before that was known), and the policy is to
+  // fail. Cost: two loads.
+  CUresult take_damage();
   // Strict check: unmaps every raw unit outside `set`, maps those inside. The device is idle at the call.
   CUresult isolate(const ReachSet& set);
   // False when streams or scratch could not be had.
@@ -79,9 +83,12 @@ class Engine final : public Residency, public Guarded {
   // mutex_ held: queues the batch's unpacks. `awaited`: for an operation of the program.
   CUresult flush(std::vector<Unit*>* batch, bool awaited = true);
   void settle(bool wait_for_first = false);                  // mutex_ held: kArriving → kRaw for what has arrived
-  void settled(Unit& unit);
+  void settled(Unit& unit, bool context_lost);
   std::shared_ptr<OwnedEvent> take_event();
   void give_event(std::shared_ptr<OwnedEvent> event);
+  void mismatch(const char* what, const Unit& unit, const Result& result);
+  bool fails_on_damage() const;
+  bool is_lost(Unit& unit);    // mutex_ held
   void drop_blob(Unit& unit);  // mutex_ held
   CUresult bring(Unit& unit);
   bool make_one_raw(Unit& unit, std::vector<Unit*>* batch, Lock& lock, CUresult* error);
@@ -124,6 +131,9 @@ class Engine final : public Residency, public Guarded {
   struct Packing;
   uint64_t pack_some(uint64_t target, Spare spare, Lock& lock);
   void find_unchanged(std::vector<Packing>* batch);
+  bool compare(const std::vector<Packing*>& asked);
+  void check_kept(std::vector<Packing*> kept);
+  CodecMask allowed_codecs() const;
   void analyse(std::vector<Packing>* batch);
   bool place_blob(Packing* packing, Lock& lock);
   void pack_and_verify(std::vector<Packing>* batch);
@@ -161,6 +171,8 @@ class Engine final : public Residency, public Guarded {
   uint64_t told_of_memory_ns_ = 0;                // when the last event of want of memory was written
   std::vector<std::shared_ptr<OwnedEvent>> events_;  // spare ones
   bool host_full_ = false;                        // the host arena refused; cleared when something leaves it
+  std::atomic<bool> unpacking_{false};            // arrivals_ is not empty
+  std::atomic<bool> damage_untold_{false};        // found, and not yet returned by any call
   std::atomic<int> context_error_{CUDA_SUCCESS};  // of a wait of the mover's; the context is lost
   std::atomic<bool> stop_{false};
   std::thread mover_;

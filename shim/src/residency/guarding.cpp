@@ -5,6 +5,8 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/log.h"
+#include "base/size.h"
 #include "driver/driver.h"
 #include "guard/arbiter.h"
 #include "memory/physical.h"
@@ -91,6 +93,8 @@ void Engine::leave_raw() {
     if (penalised_ + unit->bytes <= most) leave_raw(*unit);
     unit->cost_ns /= 2;  // what was long ago counts less
   }
+  log_info("device %d: %s stay raw for their penalty, %zu units had to be waited for", rt_.ordinal,
+           format_bytes(penalised_).c_str(), costly.size());
 }
 
 void Engine::leave_nothing_raw() {

@@ -1,13 +1,14 @@
 // Packing: a batch of cold units becomes blobs. For each unit, in this order (design §3.5: nothing is lost):
 //
-//   claimed (claims.cpp) → unchanged? drop : analyse, place, pack, verify → unmapped
+//   claimed (claims.cpp) → unchanged? verify, drop : analyse, place, pack, verify → unmapped
 //
 // The engine's mutex is dropped meanwhile; whoever needs the unit cancels it. All waits are for work of ours alone.
 #include <algorithm>
 
 #include "base/log.h"
-#include "base/settings.h"
 #include "driver/driver.h"
+#include "guard/integrity.h"
+#include "guard/policy.h"
 #include "memory/physical.h"
 #include "reach/reach.h"
 #include "residency/engine.h"
@@ -21,6 +22,7 @@ struct Engine::Packing {
   uint64_t blob_bytes = 0;
   BlobRef blob;  // the new one, or the kept one when unchanged
   bool on_host = false;
+  bool kept_wrong = false;  // the kept blob does not decode to the raw bytes
   enum class State { kNew, kUnchanged, kAnalysed, kPlaced, kGood, kGivenUp } state = State::kNew;
   Job job{};
 };
@@ -29,11 +31,28 @@ namespace {
 
 constexpr uint64_t kRetryTicks = uint64_t{10'000'000'000};  // about 3–5 s of the time stamp counter
 
-CodecMask allowed_codecs() {
-  return kDecodableCodecs;
+// Whether what is packed now is compared with its raw bytes before these go.
+bool verify_now() {
+  const Verify verify = policy().verify.load(std::memory_order_relaxed);
+  return verify == Verify::kAlways || (verify == Verify::kSample && (reach_clock() >> 10) % 16 == 0);
+}
+
+bool decodes([[maybe_unused]] const Result& result) {
+#ifdef LORETOKEN_MUTATE_VERIFY
+  return true;
+#else
+  return result.done != 0 && result.status == Status::kOk && result.bad_blocks == 0;
+#endif
 }
 
 }  // namespace
+
+// Of those the policy names, the ones we can decode.
+CodecMask Engine::allowed_codecs() const {
+  if (rt_.integrity != nullptr && rt_.integrity->distrusts_codecs()) return codec_bit(CodecId::kRaw);
+  const uint64_t asked = policy().codecs.load(std::memory_order_relaxed);
+  return asked == 0 ? kDecodableCodecs : static_cast<CodecMask>(asked & kDecodableCodecs) | codec_bit(CodecId::kRaw);
+}
 
 CUresult Engine::gpu_wait() {
   CUresult result = driver().cuEventRecord(pack_done_, pack_stream_);
@@ -79,6 +98,7 @@ uint64_t Engine::pack_some(uint64_t target, Spare spare, Lock& lock) {
   analyse(&batch);
   lock.lock();
   for (Packing& packing : batch) {
+    if (packing.kept_wrong) drop_blob(*packing.unit);
     if (packing.state == Packing::State::kAnalysed && !packing.unit->cancel_pack && place_blob(&packing, lock)) {
       packing.state = Packing::State::kPlaced;
     }
@@ -113,22 +133,51 @@ void Engine::find_unchanged(std::vector<Packing>* batch) {
   std::vector<Packing*> asked;
   for (Packing& packing : *batch) {
     if (packing.unit->blob.bytes == 0) continue;
-    Job job = packing.job;
-    job.blob = packing.unit->blob.address;
-    job.blob_capacity = packing.unit->blob.bytes;
-    jobs.push_back(job);
+    packing.job.blob = packing.unit->blob.address;
+    packing.job.blob_capacity = packing.unit->blob.bytes;
+    jobs.push_back(packing.job);
     asked.push_back(&packing);
   }
   if (jobs.empty() || rt_.codec->unchanged(pack_stream_, jobs) != CUDA_SUCCESS || gpu_wait() != CUDA_SUCCESS) return;
-  for (Packing* packing : asked) {
+  std::erase_if(asked, [&](Packing* packing) {
     Result& result = work_.result(packing->slot);
-    if (result.done != 0 && result.status == Status::kOk && result.changed_blocks == 0) {
+    const bool whole = result.done != 0 && result.status == Status::kOk;
+    const bool same = whole && result.changed_blocks == 0;
+    if (result.done != 0 && result.status == Status::kBadBlob) {
+      packing->kept_wrong = true;
+      Accounts::count(accounts_->verify_failures);
+      mismatch("a kept blob has a damaged header", *packing->unit, result);
+    }
+    result = Result{};
+    return !same;
+  });
+  check_kept(std::move(asked));
+}
+
+// The checksums that agree lie beside the payload and say nothing of it: what is kept may have been damaged since.
+void Engine::check_kept(std::vector<Packing*> kept) {
+  const bool check = verify_now();
+  if (check && !compare(kept)) return;
+  for (Packing* packing : kept) {
+    Result& result = work_.result(packing->slot);
+    if (!check || decodes(result)) {
       packing->state = Packing::State::kUnchanged;
       packing->blob = packing->unit->blob;
       packing->on_host = packing->unit->blob_on_host;
+    } else {
+      packing->kept_wrong = true;
+      Accounts::count(accounts_->verify_failures);
+      mismatch("a kept blob no longer decodes to its bytes", *packing->unit, result);
     }
     result = Result{};
   }
+}
+
+// Decodes the jobs' blobs and compares them with the raw bytes. False: the GPU did not.
+bool Engine::compare(const std::vector<Packing*>& asked) {
+  std::vector<Job> jobs;
+  for (Packing* packing : asked) jobs.push_back(packing->job);
+  return !jobs.empty() && rt_.codec->verify(pack_stream_, jobs) == CUDA_SUCCESS && gpu_wait() == CUDA_SUCCESS;
 }
 
 // Room for the new blob: VRAM if packing pays there, else the host. mutex_ is held.
@@ -168,7 +217,6 @@ void Engine::pack_and_verify(std::vector<Packing>* batch) {
   }
   if (jobs.empty()) return;
   if (rt_.codec->pack(pack_stream_, jobs) != CUDA_SUCCESS || gpu_wait() != CUDA_SUCCESS) return;
-  std::vector<Job> to_verify;
   std::vector<Packing*> packed;
   for (Packing* packing : placed) {
     Result& result = work_.result(packing->slot);
@@ -176,33 +224,18 @@ void Engine::pack_and_verify(std::vector<Packing>* batch) {
     for (uint32_t c = 0; c < kCodecCount; ++c) accounts_.coded(c, result.codec_in[c], result.codec_out[c]);
     result = Result{};
     packed.push_back(packing);
-    to_verify.push_back(packing->job);
   }
-  const Verify verify = settings().verify;
-  const bool check = verify == Verify::kAlways || (verify == Verify::kSample && (reach_clock() >> 10) % 16 == 0);
-  if (!check) {
-    for (Packing* packing : packed) packing->state = Packing::State::kGood;
-    return;
-  }
-  if (to_verify.empty() || rt_.codec->verify(pack_stream_, to_verify) != CUDA_SUCCESS || gpu_wait() != CUDA_SUCCESS) {
-    return;
-  }
+  const bool check = verify_now();
+  if (check && !compare(packed)) return;
   for (Packing* packing : packed) {
     const Result& result = work_.result(packing->slot);
-#ifndef LORETOKEN_MUTATE_VERIFY
-    const bool good = result.done != 0 && result.status == Status::kOk && result.bad_blocks == 0;
-#else
-    const bool good = true;
-    (void)result;
-#endif
-    if (good) {
+    if (!check || decodes(result)) {
       packing->state = Packing::State::kGood;
       continue;
     }
     Accounts::count(accounts_->verify_failures);
-    log_error("integrity: the blob of unit %u does not decode to its bytes (%u blocks differ); it stays raw",
-              packing->unit->index, result.bad_blocks);
-    packing->state = Packing::State::kGivenUp;
+    mismatch("a new blob does not decode to its bytes", *packing->unit, result);
+    packing->state = Packing::State::kGivenUp;  // it stays raw
   }
 }
 
@@ -227,7 +260,7 @@ uint64_t Engine::commit(std::vector<Packing>* batch, Lock&) {
       ++unit.clean_drops;
       Accounts::count(accounts_->drops);
     } else {
-      if (unit.clean_drops + unit.dirty_drops != 0 || unit.ever_packed) ++unit.dirty_drops;
+      if ((unit.clean_drops + unit.dirty_drops != 0 || unit.ever_packed) && !packing.kept_wrong) ++unit.dirty_drops;
       unit.ever_packed = true;
       unit.blob = packing.blob;
       unit.blob_on_host = packing.on_host;

@@ -9,7 +9,9 @@
 //   kClaimed → kPacked          mover, after the blob was verified and the handle unmapped
 //   kPacked ↔ kHost             mover (spill, fetch)
 //   kPacked, kHost → kArriving  make_raw(): mapped, unpack queued
-//   kArriving → kRaw            once the unpack's event has passed
+//   kArriving → kRaw            once the unpack's event has passed and its bytes are right, or wrong but let pass by
+//   the
+//                               policy
 #pragma once
 
 #include <cuda.h>
@@ -42,6 +44,7 @@ class Residency {
   // Makes every unit of the set raw for `stream`: queues unpacks on our stream and lets `stream` wait for them by
   // event. On success each unit carries one hold, to be given back by release_holds() after the operation was queued.
   // CUDA_ERROR_OUT_OF_MEMORY if the set itself does not fit the physical limit; both figures are logged.
+  // CUDA_ERROR_ECC_UNCORRECTABLE if a unit is damaged and the policy is to fail; the others are raw then.
   // `host_wait`: returns when the bytes are there. `stream` nullptr, with host_wait only: no operation follows on a
   // stream; the units are mapped (also those that the strict check had hidden) while they are held.
   virtual CUresult make_raw(const ReachSet& set, StreamSlot* stream, bool host_wait) = 0;

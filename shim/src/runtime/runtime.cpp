@@ -11,6 +11,7 @@
 #include "driver/driver.h"
 #include "guard/arbiter.h"
 #include "guard/guard.h"
+#include "guard/integrity.h"
 #include "loretoken/codec.h"
 #include "memory/heap.h"
 #include "memory/physical.h"
@@ -121,6 +122,7 @@ DeviceRuntime* Runtime::set_up(int ordinal, CUcontext context) {
     made->arbiter = std::make_unique<Arbiter>(ordinal, settings().mode);
     if (g_forbidden.load()) forbid(made->arbiter.get(), kUnknownEntries);
     g_used.store(true, std::memory_order_relaxed);
+    made->integrity = std::make_unique<IntegrityGuard>(ordinal, *made->arbiter);
     if (!(made->physical = make_physical(*made)))
       missing = "no physical memory could be set up";
     else if (!(made->blobs = make_blob_arena(*made)))

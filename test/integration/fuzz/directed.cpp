@@ -1,5 +1,7 @@
 // lt_directed <scenario> <kernels>: small programs in which one missing wait changes the result, when the right
 // operation is slow, or one address that is not found ends the program. Prints the hash of what they computed.
+#include <unistd.h>
+
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -48,8 +50,8 @@ void print_hash(CUdeviceptr at) {
   std::printf("%016llx\n", static_cast<unsigned long long>(hash));
 }
 
-void press(CUstream stream) {
-  for (int i = 0; i < kFillers; ++i) fill(allocate(), stream, static_cast<uint32_t>(i), 2);
+void press(CUstream stream, uint32_t kind = 2) {
+  for (int i = 0; i < kFillers; ++i) fill(allocate(), stream, static_cast<uint32_t>(i), kind);
 }
 
 // The first buffer is packed; its unpack is slow; the launch that reads it must wait for it.
@@ -250,6 +252,65 @@ void value_before_scan(CUstream a, CUstream b) {
   print_hash(first);
 }
 
+// Has the simulator do what LT_INJECT says, a rule of its control file, while nothing moves.
+void inject(CUstream stream) {
+  CUdeviceptr spare = 0;
+  check(cu.cuMemAlloc_v2(&spare, 4096), "cuMemAlloc");
+  check(cu.cuCtxSynchronize(), "cuCtxSynchronize");
+  const char* control = std::getenv("LORETOKEN_SIM_CONTROL");
+  const char* rule = std::getenv("LT_INJECT");
+  if (control != nullptr && rule != nullptr) {
+    usleep(300'000);  // what the shim does by itself comes to rest
+    std::FILE* file = std::fopen(control, "w");
+    std::fprintf(file, "%s\n", rule);
+    std::fclose(file);
+    usleep(50'000);
+  }
+  check(cu.cuMemsetD32Async(spare, 0, 1, stream), "cuMemsetD32Async");
+  check(cu.cuCtxSynchronize(), "cuCtxSynchronize");
+}
+
+// What lies packed is damaged, then read by a kernel: first the kernel's own result is asked for, then what it read. At
+// last that memory gets another content.
+void damaged(CUstream a, uint32_t kind, uint32_t fillers) {
+  const CUdeviceptr first = allocate();
+  fill(first, a, 1, kind);
+  press(a, fillers);
+  inject(a);
+  const CUdeviceptr sum = allocate();
+  fill(sum, a, 2, 0);
+  uint32_t words = kWords;
+  uint32_t key = 5;
+  CUdeviceptr dst = sum;
+  CUdeviceptr src = first;
+  launch("fuzz_mix", a, {&dst, &src, &words, &key});
+  check(cu.cuStreamSynchronize(a), "cuStreamSynchronize");
+  print_hash(sum);
+  print_hash(first);
+  check(cu.cuMemFree_v2(first), "cuMemFree");
+  const CUdeviceptr again = allocate();
+  fill(again, a, 9, kind);
+  check(cu.cuStreamSynchronize(a), "cuStreamSynchronize");
+  print_hash(again);
+}
+
+// The blob of what is raw again is damaged; then the raw bytes, which nobody wrote meanwhile, must go once more.
+void damaged_kept(CUstream a, CUstream) {
+  const CUdeviceptr first = allocate();
+  fill(first, a, 1, 3);
+  const auto press_slowly = [&] {  // no stream holds what is packed, so that no blob has to be given up for room
+    for (uint32_t i = 0; i < kFillers; ++i) {
+      fill(allocate(), a, i, 1);
+      check(cu.cuCtxSynchronize(), "cuCtxSynchronize");
+    }
+  };
+  press_slowly();
+  print_hash(first);
+  inject(a);
+  press_slowly();
+  print_hash(first);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -277,5 +338,8 @@ int main(int argc, char** argv) {
   if (scenario == "chain") chain(a, b);
   if (scenario == "freed_table") freed_table(a, b);
   if (scenario == "host_table") host_table(a, b);
+  if (scenario == "damaged_packed") damaged(a, 3, 1);
+  if (scenario == "damaged_host") damaged(a, 6, 6);
+  if (scenario == "damaged_kept") damaged_kept(a, b);
   return failures == 0 ? 0 : 1;
 }

@@ -22,10 +22,15 @@ uint64_t number_from(const char* name, uint64_t fallback) {
   return text && *text ? std::strtoull(text, nullptr, 0) : fallback;
 }
 
-std::vector<inject::Range> live_ranges() {
+std::vector<inject::Range> live_ranges(bool host) {
   State& s = state();
   Lock lock(s.mutex);
   std::vector<inject::Range> ranges;
+  if (host) {
+    for (auto& [base, a] : s.allocations)
+      if (a->kind == Kind::kHost) ranges.push_back({reinterpret_cast<void*>(a->base), a->size});
+    return ranges;
+  }
   for (auto& [base, a] : s.allocations) {
     if (a->kind != Kind::kDevice && a->kind != Kind::kPool && a->kind != Kind::kGraph) continue;
     if (!a->charged) continue;

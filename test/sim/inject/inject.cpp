@@ -3,9 +3,11 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <mutex>
 #include <set>
@@ -161,7 +163,13 @@ void before_op(const char* what, const char* detail) noexcept {
   if (detail) apply_slow(*rules, detail);
   for (auto& [text, counted] : rules->flips) {
     if (counted->met.fetch_add(1, std::memory_order_relaxed) + 1 != counted->rule.n) continue;
-    if (const ListRanges list = injector().list_ranges.load()) flip_bit(list(), counted->rule.seed);
+    const ListRanges list = injector().list_ranges.load();
+    if (!list) continue;
+    const FlipRule& rule = counted->rule;
+    if (rule.behind.empty())
+      flip_bit(list(false), rule.seed);
+    else
+      flip_behind(list(rule.host), rule.behind, rule.offset);
   }
 }
 
@@ -184,6 +192,22 @@ bool flip_bit(const std::vector<Range>& ranges, uint64_t seed) noexcept {
     place -= range.bytes;
   }
   return false;
+}
+
+size_t flip_behind(const std::vector<Range>& ranges, const std::vector<unsigned char>& bytes,
+                   uint64_t offset) noexcept {
+  constexpr size_t kStep = 64;
+  size_t flipped = 0;
+  for (const Range& range : ranges) {
+    auto* start = static_cast<unsigned char*>(range.address);
+    const uint64_t needed = std::max<uint64_t>(bytes.size(), offset + 1);
+    for (size_t at = 0; at + needed <= range.bytes; at += kStep) {
+      if (std::memcmp(start + at, bytes.data(), bytes.size()) != 0) continue;
+      __atomic_fetch_xor(start + at + offset, static_cast<unsigned char>(1), __ATOMIC_RELAXED);
+      ++flipped;
+    }
+  }
+  return flipped;
 }
 
 Health health(int device) noexcept {

@@ -5,12 +5,19 @@
 // lines; the environment has the same keys as LORETOKEN_SIM_FAIL, LORETOKEN_SIM_SLOW, …, several values parted by
 // commas.
 //
-//   fail=<symbol|*>:<n>[+]:<code>   the n-th call (with `+`: and all later ones) returns CUresult <code>; `*` counts
-//   all calls slow=<what>:<microseconds>      every call of the symbol, or every operation or kernel of that name,
-//   takes longer flip=<n>:<seed>                 before the n-th stream operation one bit of live device memory is
-//   flipped xid=<code>[:<device>[:<n>]]     NVML reports the XID once; a changed line (say, another n) reports again
+//   fail=<symbol|*>:<n>[+]:<code>
+//       the n-th call (with `+`: and all later ones) returns CUresult <code>; `*` counts all calls
+//   slow=<what>:<microseconds>
+//       every call of the symbol, or every operation or kernel of that name, takes longer
+//   flip=<n>:<seed>
+//       before the n-th stream operation one bit of live device memory is flipped
+//   flip_behind=<n>:<device|host>:<hex digits>:<offset>
+//       before the n-th stream operation one bit is flipped <offset> bytes behind the start of every place, aligned to
+//       64 bytes, that begins with those bytes in live device memory or in pinned host memory
+//   xid=<code>[:<device>[:<n>]]
+//       NVML reports the XID once; a changed line (say, another n) reports again
 //   temperature=, temperature_margin=, power_watts=, throttle=, utilization=, memory_utilization=, ecc_errors=
-//                                   what NVML reports; `power_watts.1=` is for device 1 only
+//       what NVML reports; `power_watts.1=` is for device 1 only
 //
 // n counts from the moment the line was first read. Lines that cannot be read are reported on stderr, once each.
 #ifndef LORETOKEN_SIM_INJECT_H
@@ -41,11 +48,16 @@ struct Range {
   size_t bytes;
 };
 // The driver names here, once, how to list the live ranges; it is called without locks, and only when a flip is due.
-using ListRanges = std::vector<Range> (*)();
+// `host`: the pinned host memory that it gave out instead.
+using ListRanges = std::vector<Range> (*)(bool host);
 void set_range_source(ListRanges list) noexcept;
 
 // Flips one bit in the ranges, which bit follows from the seed alone. False when the ranges hold no byte.
 bool flip_bit(const std::vector<Range>& ranges, uint64_t seed) noexcept;
+
+// Flips the lowest bit of the byte `offset` behind every place in the ranges, at steps of 64 bytes from their starts,
+// that begins with `bytes`. Returns how many.
+size_t flip_behind(const std::vector<Range>& ranges, const std::vector<unsigned char>& bytes, uint64_t offset) noexcept;
 
 // What the card's sensors say now. Read by NVML.
 struct Health {

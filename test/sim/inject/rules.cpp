@@ -54,6 +54,21 @@ bool parse_flip(const std::string& value, FlipRule& rule) {
   return parts.size() == 2 && read_number(parts[0], rule.n) && rule.n != 0 && read_number(parts[1], rule.seed);
 }
 
+// <n>:<device|host>:<hex digits>:<offset>
+bool parse_flip_behind(const std::string& value, FlipRule& rule) {
+  const auto parts = split(value, ':');
+  if (parts.size() != 4 || !read_number(parts[0], rule.n) || rule.n == 0 || !read_number(parts[3], rule.offset))
+    return false;
+  rule.host = parts[1] == "host";
+  if (!rule.host && parts[1] != "device") return false;
+  for (size_t i = 0; i + 1 < parts[2].size(); i += 2) {
+    uint64_t byte = 0;
+    if (!read_number("0x" + parts[2].substr(i, 2), byte)) return false;
+    rule.behind.push_back(static_cast<unsigned char>(byte));
+  }
+  return !rule.behind.empty() && parts[2].size() % 2 == 0;
+}
+
 constexpr const char* kValueKeys[] = {"temperature", "temperature_margin", "power_watts", "throttle",
                                       "utilization", "memory_utilization", "ecc_errors"};
 
@@ -91,9 +106,9 @@ bool add_line(const Line& line, const RuleSet* old, RuleSet& rules) {
     FailRule rule;
     if (!parse_fail(line.value, rule)) return false;
     add_counted(rules.fails, line.text(), rule, old ? &old->fails : nullptr);
-  } else if (line.key == "flip") {
+  } else if (line.key == "flip" || line.key == "flip_behind") {
     FlipRule rule;
-    if (!parse_flip(line.value, rule)) return false;
+    if (!(line.key == "flip" ? parse_flip : parse_flip_behind)(line.value, rule)) return false;
     add_counted(rules.flips, line.text(), rule, old ? &old->flips : nullptr);
   } else if (line.key == "slow") {
     SlowRule rule;
@@ -161,6 +176,7 @@ std::vector<Line> environment_lines() {
   take("LORETOKEN_SIM_FAIL", "fail");
   take("LORETOKEN_SIM_SLOW", "slow");
   take("LORETOKEN_SIM_FLIP", "flip");
+  take("LORETOKEN_SIM_FLIP_BEHIND", "flip_behind");
   take("LORETOKEN_SIM_XID", "xid");
   take("LORETOKEN_SIM_TEMPERATURE", "temperature");
   take("LORETOKEN_SIM_TEMPERATURE_MARGIN", "temperature_margin");

@@ -25,6 +25,9 @@ struct SlowRule {
 
 struct FlipRule {
   uint64_t n = 0, seed = 0;
+  std::vector<unsigned char> behind;  // empty: one bit anywhere, by the seed
+  uint64_t offset = 0;                // from the start of `behind`
+  bool host = false;                  // in pinned host memory
 };
 
 // A rule with how often it was met. Shared by rule sets that hold the same line, so that a re-read keeps the count.

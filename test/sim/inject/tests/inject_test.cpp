@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <bit>
 #include <chrono>
 #include <cstdio>
@@ -90,7 +91,7 @@ TEST_F(Inject, SlowsCallsAndOperations) {
 unsigned char device_bytes[2][4096];
 
 TEST_F(Inject, FlipsOneBitBeforeTheNthOperation) {
-  set_range_source([] { return std::vector<Range>{{device_bytes[0], 4096}, {device_bytes[1], 4096}}; });
+  set_range_source([](bool) { return std::vector<Range>{{device_bytes[0], 4096}, {device_bytes[1], 4096}}; });
   auto bits = [] {
     int count = 0;
     for (auto& half : device_bytes)
@@ -114,6 +115,27 @@ TEST_F(Inject, FlipChoosesByTheSeedAlone) {
   EXPECT_EQ(std::string(a, a + 64), std::string(b, b + 64));
   EXPECT_NE(std::string(a, a + 64), std::string(c, c + 64));
   EXPECT_FALSE(flip_bit({}, 1));
+}
+
+TEST_F(Inject, FlipsBehindEveryPlaceThatBeginsSoAtTheNthOperation) {
+  alignas(64) static unsigned char device[512], host[512];
+  for (unsigned char* memory : {device, host}) {
+    std::fill(memory, memory + 512, uint8_t{0});
+    memory[64] = memory[256] = memory[448] = 0xAB;
+    memory[65] = memory[257] = memory[449] = 0xCD;
+    memory[130] = 0xAB, memory[131] = 0xCD;  // not at a step
+  }
+  set_range_source([](bool of_host) { return std::vector<Range>{{of_host ? host : device, 512}}; });
+  control("flip_behind=2:host:abcd:100\n");
+  before_op("memset");
+  EXPECT_EQ(host[164] + host[356], 0);
+  before_op("memset");
+  before_op("memset");
+  EXPECT_EQ(host[164], 1);
+  EXPECT_EQ(host[356], 1);  // the third place is too near to the end
+  EXPECT_EQ(std::count(device, device + 512, 1), 0);
+  EXPECT_EQ(std::count(host, host + 512, 1), 2);
+  EXPECT_EQ(flip_behind({{host, 512}}, {0xAB, 0xCD}, 511), 0u);
 }
 
 TEST_F(Inject, HealthIsPerDeviceAndFollowsTheFile) {
