@@ -77,6 +77,7 @@ function moves(row: Row): string {
     [row.spills, "spilled to host"],
     [row.fetches, "fetched from host"],
     [row.packs_refused, "left raw, did not shrink"],
+    [row.forced_packs, "packed in spite of the mode"],
   ];
   const shown = entries.filter(([count]) => count > 0).map(([count, what]) => `${count} ${what}`);
   return shown.length > 0 ? shown.join(", ") : "none";

@@ -153,7 +153,7 @@ TEST_F(Guard, AFaultOfTheDevicePutsPackingOff) {
 TEST_F(Guard, WhatCostsTooMuchWaitingIsLeftRawThenHeldAndComesBack) {
   inject("slow=lt_unpack:3000");
   start(40);
-  ASSERT_TRUE(run_->wait_for([](const loretoken_row& row) { return row.unpacks > 50; }));
+  ASSERT_TRUE(run_->wait_for([](const loretoken_row& row) { return row.unpacks + row.fetches > 50; }));
   control_.block.max_penalty_permille = 50;
   control_.block.penalty_window_ms = 100;
   control_.write();

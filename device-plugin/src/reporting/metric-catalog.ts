@@ -46,6 +46,10 @@ export const metricCatalog = {
   loretoken_container_launches_total: counter(container, "kernel launches"),
   loretoken_container_slow_launches_total: counter(container, "launches that found something packed"),
   loretoken_container_packs_total: counter(container, "allocations packed"),
+  loretoken_container_forced_packs_total: counter(
+    container,
+    "allocations packed though the mode was hold or off, so that the program got what it was promised",
+  ),
   loretoken_container_unpacks_total: counter(container, "allocations unpacked"),
   loretoken_container_moved_bytes_total: counter(
     [...container, "move"],

@@ -111,6 +111,7 @@ export class Metrics {
     set("launches_total", counters.launches);
     set("slow_launches_total", counters.slow_launches);
     set("packs_total", counters.packs);
+    set("forced_packs_total", counters.forced_packs);
     set("unpacks_total", counters.unpacks);
     const packed = codecs.reduce((sum, _, index) => sum + (counters.codec_in[index] ?? 0), 0);
     set("moved_bytes_total", packed, { move: "pack" });

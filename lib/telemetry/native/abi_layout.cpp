@@ -142,6 +142,7 @@ int main() {
   FIELD(loretoken_row, penalty_permille);
   FIELD(loretoken_row, backoff);
   FIELD(loretoken_row, policy_generation);
+  FIELD(loretoken_row, forced_packs);
   FIELD(loretoken_row, reserved);
 
   BEGIN(loretoken_event);

@@ -169,7 +169,8 @@ export const row = struct("loretoken_row", {
   penalty_permille: u64,
   backoff: u64,
   policy_generation: u64,
-  reserved: reserved64(10),
+  forced_packs: u64,
+  reserved: reserved64(9),
 });
 
 export const event = struct("loretoken_event", {

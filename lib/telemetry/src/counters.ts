@@ -35,6 +35,7 @@ const scalars = [
   "unpack_bytes",
   "spill_bytes",
   "fetch_bytes",
+  "forced_packs",
 ] as const;
 const tables = { codec_in: CODECS, codec_out: CODECS, guard_events: GUARDS } as const;
 const tableNames = Object.keys(tables) as (keyof typeof tables)[];

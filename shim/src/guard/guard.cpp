@@ -6,9 +6,11 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <exception>
 
 #include "base/clock.h"
 #include "base/depth.h"
+#include "base/log.h"
 #include "base/settings.h"
 #include "guard/device_watch.h"
 #include "guard/live_control.h"
@@ -109,7 +111,11 @@ void Guard::main() {
   std::unique_lock lock(mutex_);
   while (!stop_) {
     lock.unlock();
-    look(now_ns());
+    try {
+      look(now_ns());
+    } catch (const std::exception& error) {  // no memory: the next look may have some
+      log_warn("the guardrails missed a look: %s", error.what());
+    }
     lock.lock();
     wake_.wait_for(lock, pause, [&] { return stop_; });
   }
