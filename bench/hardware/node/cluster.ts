@@ -108,10 +108,6 @@ export class Cluster {
     return this.#components.map((component) => `== ${component.name}\n${component.tail(lines)}`).join("\n");
   }
 
-  async stop(): Promise<void> {
-    for (const component of this.#components.toReversed()) await component.stop(3000);
-  }
-
   async #run(name: string, argv: readonly string[]): Promise<void> {
     const env = { PATH: `${this.#bin}:${process.env.PATH ?? ""}:/usr/sbin:/sbin` };
     const component = new Component(

@@ -164,7 +164,6 @@ async function conclude(): Promise<void> {
     results.table = table.lines;
     writeFileSync(path.join(settings.out, "results.json"), `${JSON.stringify(results, undefined, 1)}\n`);
     writeFileSync(path.join(settings.out, "table.txt"), table.text);
-    await cluster.stop();
     nvml.close();
     console.log(`\n${table.text}`);
     process.exit(table.failed === 0 ? 0 : 1);
@@ -194,11 +193,7 @@ function facts(nvml: Nvml, device: Device): Record<string, unknown> {
     cores: cpus().length,
     kernel: release(),
     arch: arch(),
-    cgroup:
-      readFileSync("/proc/self/mounts", "utf8").includes("cgroup2 /sys/fs/cgroup") ||
-      / \/sys\/fs\/cgroup cgroup2 /.test(readFileSync("/proc/self/mounts", "utf8"))
-        ? "v2"
-        : "v1",
+    cgroup: / \/sys\/fs\/cgroup cgroup2 /.test(readFileSync("/proc/self/mounts", "utf8")) ? "v2" : "v1",
     kubelet: version("kubelet", "--version"),
     containerd: version("containerd", "--version"),
     runc: version("runc", "--version"),

@@ -53,6 +53,7 @@ export async function sharing(stage: Stage, meanwhile?: () => Promise<void>): Pr
   for (const [name, { output }] of Object.entries({ over, train }))
     writeFileSync(path.join(stage.logs, `pod-${name}.log`), output);
 
+  for (const name of ["over", "train"]) await pods.remove(name);
   judge(stage, programs.over, over, "its bytes are those of the plain run");
   judge(stage, programs.train, train, "its loss bits are those of the plain run");
   const share = watch.of("over").at(-1)?.guaranteed ?? 0;
@@ -100,6 +101,7 @@ export async function penalty(stage: Stage): Promise<void> {
   }
   const events = await eventsOf(cluster, "squeezed");
   for (const event of events) table.say(`  Event ${event}`);
+  await cluster.pods.remove("squeezed");
   const acted = watch
     .of("squeezed")
     .filter(({ modeGuard, pins }) => modeGuard === "penalty" || (pins.penalty ?? 0) > 0);
