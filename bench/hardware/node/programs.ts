@@ -49,8 +49,8 @@ export function programs(settings: Settings): Programs {
   });
   if (settings.simulated) {
     return {
-      over: training("over", 1, "--steps", "12", "--live", "900MiB"),
-      train: training("train", 1, "--steps", "12", "--live", "100MiB"),
+      over: training("over", 1, "--steps", "24", "--live", "900MiB"),
+      train: training("train", 1, "--steps", "300", "--live", "100MiB"),
       squeezed: training("squeezed", 1, "--steps", "12", "--live", "850MiB"),
     };
   }
@@ -68,7 +68,7 @@ export function programs(settings: Settings): Programs {
     proof: bits,
   });
   return {
-    over: training("over", 24, "--steps", "400", "--live", "21GiB"),
+    over: training("over", 24, "--steps", "1500", "--live", "21GiB"),
     train: pytorch("train", 28),
     squeezed: pytorch("squeezed", 14),
   };

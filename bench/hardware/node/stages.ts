@@ -151,15 +151,18 @@ function figures({ live, raw, packed, held, guaranteed, counters, penaltyPermill
   return `${gib(live)} live, ${gib(raw)} raw, ${gib(packed)} packed, ${gib(held)} held of ${gib(guaranteed)}; ${counters.launches} launches, penalty ${penaltyPermille / 10} %`;
 }
 
+/** The latest GpuNode, once it has named each of these pods, together or one after the other. */
 async function gpuNodeWith(cluster: Cluster, names: readonly string[]): Promise<GpuNode> {
   const api = cluster.config().makeApiClient(CustomObjectsApi);
   const name = { group: "loretoken.dev", version: "v1alpha1", plural: "gpunodes", name: NODE_NAME };
+  const missing = new Set(names);
   return until(
     `GpuNode names ${names.join(" and ")}`,
     async () => {
       const object = (await api.getClusterCustomObject(name)) as GpuNode;
       const text = JSON.stringify(object.status?.gpus ?? []);
-      return names.every((pod) => text.includes(`"${pod}"`)) && object;
+      for (const pod of missing) if (text.includes(`"${pod}"`)) missing.delete(pod);
+      return missing.size === 0 && object;
     },
     { timeoutMs: 60_000, everyMs: 500 },
   );

@@ -40,6 +40,9 @@ const counted = [
 /** Counters that /metrics has too. */
 const compared = { launches: "launches_total", packs: "packs_total", unpacks: "unpacks_total" } as const;
 
+/** How old the figures of /metrics may be, with a little room. */
+const figuresAgeMs = 12_000;
+
 interface CardSample {
   readonly at: number;
   readonly usedBytes: number | undefined;
@@ -61,8 +64,6 @@ export class Watch {
     after: number;
     agrees: boolean;
   }[] = [];
-  /** Series of containers in the last page of metrics. */
-  series = 0;
   readonly faults: string[] = [];
   readonly #agent: Agent;
   readonly #device: Device | undefined;
@@ -158,27 +159,24 @@ export class Watch {
     };
   }
 
-  /** Counters only grow: what /metrics says must lie between two looks at the file. */
+  /** Counters only grow: what /metrics says lies between the file as it was {@link figuresAgeMs} ago and as it is now. */
   async #compare(): Promise<void> {
-    const before = this.#look();
+    const at = Date.now() - this.#start;
     const page = await this.#agent.page("/metrics");
     const after = this.#look();
     writeFileSync(path.join(this.#out, `metrics-${++this.#pages}.txt`), page);
-    this.series = page.split("\n").filter((line) => line.startsWith("loretoken_container_")).length;
-    for (const first of before) {
-      const second = after.find(({ pod }) => pod === first.pod);
-      if (second === undefined) continue;
+    for (const now of after) {
+      const before = this.of(now.pod).findLast((sample) => sample.at < at - figuresAgeMs);
       for (const [counter, name] of Object.entries(compared) as [keyof typeof compared, string][]) {
-        const metric = metricOf(page, `loretoken_container_${name}`, first.pod);
-        const [low, high] = [first.counters[counter], second.counters[counter]];
-        const agrees = metric !== undefined && metric >= low && metric <= high;
+        const metric = metricOf(page, `loretoken_container_${name}`, now.pod) ?? Number.NaN;
+        const [low, high] = [before?.counters[counter] ?? 0, now.counters[counter]];
         this.agreements.push({
-          pod: first.pod,
+          pod: now.pod,
           counter,
           before: low,
-          metric: metric ?? Number.NaN,
+          metric,
           after: high,
-          agrees,
+          agrees: metric >= low && metric <= high,
         });
       }
     }
