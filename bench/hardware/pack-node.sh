@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Packs what node.sh needs on a machine without network, as parts of a size that can be carried: build/hardware/node/part1, part2.
-# The cluster's programs come from where the cluster tests have them (built if need be), runc, busybox and libseccomp from the
+# Packs what node.sh needs on a machine without network, as parts of a size that can be carried: build/hardware/node/part1,
+# part2, part3. A part whose content is the same as before is left as it is. The cluster's programs come from where the cluster tests have them (built if need be), runc, busybox and libseccomp from the
 # system (scripts/bootstrap.sh cluster).
 #   pack-node.sh [--no-xz]    --no-xz leaves the parts out: build/hardware/node/unpacked alone, for a rehearsal here
 set -euo pipefail
@@ -36,15 +36,19 @@ du -sh "$stage"/bin/* | grep -v "^0" | sort -h
 
 # pack <part> <path…>: a solid archive with the filter for x86 code
 pack() {
-  local part=$1
+  local part=$1 content
   shift
+  content=$(cd "$stage" && find "$@" \( -type f -exec sha256sum {} + \) -o \( -type l -printf '%p %l\n' \) | sort | sha256sum)
   mkdir -p "$target/$part"
-  tar cf - --owner=0 --group=0 -C "$stage" "$@" | xz --x86 --lzma2=preset=9e,dict=128MiB > "$target/$part/files.tar.xz"
+  if [ ! -e "$target/$part/files.tar.xz" ] || [ "$(cat "$target/$part/content" 2> /dev/null)" != "$content" ]; then
+    tar cf - --owner=0 --group=0 -C "$stage" "$@" | xz --x86 --lzma2=preset=9e,dict=128MiB > "$target/$part/files.tar.xz"
+    echo "$content" > "$target/$part/content"
+  fi
   ls -l "$target/$part/files.tar.xz"
 }
-links() { find "$stage/bin" -type l -lname "$1" -printf 'bin/%f\n'; }
-rm -rf "$target"/part*
+links() { find "$stage/bin" -type l -lname "$1" -printf 'bin/%f\n' | sort; }
 mapfile -t control < <(links control-parts)
 mapfile -t node < <(links node-parts)
 pack part1 bin/control-parts "${control[@]}" bin/containerd bin/containerd-shim-runc-v2 bin/ctr
-pack part2 bin/node-parts "${node[@]}" bin/node bin/runc bin/busybox lib agent run
+pack part2 bin/node-parts "${node[@]}" bin/node bin/runc bin/busybox lib
+pack part3 agent run

@@ -22,7 +22,7 @@ export interface Programs {
   readonly over: Program;
   /** PyTorch, which fits into its share. */
   readonly train: Program;
-  /** The same in half of the memory that it needs, so that launches wait. */
+  /** The same with a share smaller than what it holds (about 16 GiB), so that launches wait. */
   readonly squeezed: Program;
 }
 
@@ -70,7 +70,7 @@ export function programs(settings: Settings): Programs {
   return {
     over: training("over", 24, "--steps", "1500", "--live", "21GiB"),
     train: pytorch("train", 28),
-    squeezed: pytorch("squeezed", 14),
+    squeezed: pytorch("squeezed", 19),
   };
 }
 
