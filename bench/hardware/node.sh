@@ -2,7 +2,8 @@
 # The agent on a real kubelet and containerd with this machine's GPU: two pods share the card, one over-commits its share,
 # PyTorch in the other; NVML binding, metrics and telemetry beside them; the penalty guardrail. Needs root, and nothing of
 # Kubernetes, Node or network: pack-node.sh makes what is carried here.
-#   node.sh prepare OUT                  unpacks build/hardware/node/part*, builds the shim for this card
+#   node.sh prepare OUT                  unpacks build/hardware/node/part*, builds the shim for this card, and checks that the
+#                                        machine can be a node, as far as the parts are there (part1 and part3 suffice)
 #   node.sh run OUT SECONDS [STEPS]      prepares if need be and runs; STEPS: share,nvml,penalty,xid
 #     OUT       folder for table.txt, results.json and logs.tgz
 #     SECONDS   for everything; a step that would take longer is cut off and says so
@@ -94,7 +95,30 @@ fi
 wait $unpacking || exit 1
 for file in lib/libloretoken.so bin/lt_train_example; do [ -e "$build/$file" ] || die "$build/$file is missing"; done
 echo "prepared in $((SECONDS - begin)) s: $(ls "$place" "$place/bin" 2> /dev/null | tr '\n' ' ')"
-[ "$what" = run ] || exit 0
+export NODE_GPU=$gpu NODE_OUT=$out NODE_ROOT=${NODE_ROOT:-/tmp/loretoken-node} NODE_BIN=$place/bin
+network=--net
+unshare --net true 2> /dev/null || network=
+# runc's library for system call filters, where the machine has none.
+export LD_LIBRARY_PATH=${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}$place/lib
+
+# in_node <seconds> <command…>: in namespaces of its own, of which nothing is left
+in_node() {
+  local limit=$1 code
+  shift
+  timeout --signal=TERM --kill-after=10 "$limit" \
+    unshare --mount --pid --uts --fork --kill-child --mount-proc --propagation private $network bash "$here/node/inside.sh" "$@" 2>&1 |
+    tee -a "$out/logs/run.log"
+  code=${PIPESTATUS[0]}
+  find /sys/fs/cgroup -depth -type d \( -path '*/kubepods*' -o -path '*/k8s.io*' -o -name loretoken-check \) -exec rmdir {} + 2> /dev/null
+  rm -rf "$NODE_ROOT"
+  return "$code"
+}
+
+if [ "$what" != run ]; then
+  [ -e "$place/bin/runc" ] || exit 0
+  in_node 30 bash "$here/node/check.sh" || die "a container does not run on this machine"
+  exit 0
+fi
 
 for name in bin/kube-apiserver bin/etcd bin/kubelet bin/containerd bin/runc bin/node bin/busybox agent/loretoken-agent.js run/main.js; do
   [ -e "$place/$name" ] || die "$place/$name is missing: carry the part that has it (build/hardware/node/part*)"
@@ -107,21 +131,9 @@ else
   NODE_PYTHON_FOLDERS=$(python3 -c 'import os, sys; print(":".join(sorted({sys.prefix, sys.base_prefix, os.path.dirname(os.path.dirname(os.path.realpath(sys.executable)))})))')
   export NODE_PYTHON NODE_PYTHON_FOLDERS
 fi
-export NODE_DRIVER NODE_GPU=$gpu NODE_OUT=$out NODE_ROOT=${NODE_ROOT:-/tmp/loretoken-node} NODE_BIN=$place/bin NODE_RUN=$place/run NODE_AGENT=$place/agent
-export NODE_BUILD=$build NODE_TREE=$root NODE_STEPS=$steps NODE_SECONDS=$((seconds - (SECONDS - begin) - 15))
-export COMMIT=${COMMIT:-$(git -C "$root" rev-parse HEAD 2> /dev/null || echo unknown)}
-
-network=--net
-unshare --net true 2> /dev/null || network=
-# runc's library for system call filters, where the machine has none.
-export LD_LIBRARY_PATH=${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}$place/lib
-timeout --signal=TERM --kill-after=10 $((NODE_SECONDS + 5)) \
-  unshare --mount --pid --uts --fork --kill-child --mount-proc --propagation private $network \
-  bash "$here/node/inside.sh" 2>&1 | tee "$out/logs/run.log"
-code=${PIPESTATUS[0]}
-
-# Nothing of the node runs any more; its cgroups can go.
-find /sys/fs/cgroup -depth -type d \( -path '*/kubepods*' -o -path '*/k8s.io*' \) -exec rmdir {} + 2> /dev/null
-rm -rf "$NODE_ROOT"
+export NODE_DRIVER NODE_AGENT=$place/agent NODE_BUILD=$build NODE_TREE=$root NODE_STEPS=$steps
+export NODE_SECONDS=$((seconds - (SECONDS - begin) - 15)) COMMIT=${COMMIT:-$(git -C "$root" rev-parse HEAD 2> /dev/null || echo unknown)}
+in_node $((NODE_SECONDS + 5)) "$place/bin/node" "$place/run/main.js"
+code=$?
 tar czf "$out/logs.tgz" -C "$out" logs && rm -rf "$out/logs"
-exit "$code"
+exit $code

@@ -50,5 +50,5 @@ links() { find "$stage/bin" -type l -lname "$1" -printf 'bin/%f\n' | sort; }
 mapfile -t control < <(links control-parts)
 mapfile -t node < <(links node-parts)
 pack part1 bin/control-parts "${control[@]}" bin/containerd bin/containerd-shim-runc-v2 bin/ctr
-pack part2 bin/node-parts "${node[@]}" bin/node bin/runc bin/busybox lib
-pack part3 agent run
+pack part2 bin/node-parts "${node[@]}" bin/node
+pack part3 agent run bin/runc bin/busybox lib

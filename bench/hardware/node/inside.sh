@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Process 1 of the node's namespaces: makes the mounts that kubelet and containerd expect, none of which the machine sees, and
-# becomes main.js. Started by node.sh, which exports what is used here.
+# becomes the command given. Started by node.sh, which exports what is used here.
+#   inside.sh <command…>
 set -euo pipefail
 root=$NODE_ROOT bin=$NODE_BIN
 mount --make-rshared /
@@ -52,4 +53,4 @@ fi
 
 echo "node: $(uname -r), $(stat -fc %T /sys/fs/cgroup) $(cat /sys/fs/cgroup/cgroup.controllers 2>/dev/null || true), $(ls /dev/nvidia* | tr '\n' ' ')"
 export PATH=$bin:$PATH
-exec "$bin/node" "$NODE_RUN/main.js"
+exec "$@"

@@ -114,12 +114,16 @@ async function deploy(): Promise<void> {
 }
 
 async function nvmlStep(when: string): Promise<void> {
-  const rows = await compareNvml(nvml, device as Device, !settings.simulated || process.env.NODE_SMI === "1");
+  const smi = !settings.simulated;
+  const rows = await compareNvml(nvml, device as Device, smi);
   results[`nvml-${when}`] = rows;
   for (const { call, binding, smi, ok } of rows)
     table.say(`  ${ok ? "ok    " : "DIFFER"} ${call}: ${binding} | ${smi}`);
   const wrong = rows.filter(({ ok }) => !ok).map(({ call }) => call);
-  const seen = wrong.length === 0 ? `${rows.length} calls, all as nvidia-smi says` : `differ: ${wrong.join(", ")}`;
+  const seen =
+    wrong.length === 0
+      ? `${rows.length} figures, all ${smi ? "as nvidia-smi says" : "there"}`
+      : `differ: ${wrong.join(", ")}`;
   table.add(`NVML binding, the card ${when}`, wrong.length === 0, seen);
   if (when === "idle") await watchEvents(nvml, eventThread, table);
 }

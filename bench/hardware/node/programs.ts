@@ -58,7 +58,7 @@ export function programs(settings: Settings): Programs {
   const pytorch = (name: string, units: number): Program => ({
     name,
     units,
-    command: [settings.python, mlp, "--scale", "large", "--steps", "40"],
+    command: [settings.python, mlp, "--scale", "large", "--steps", "80"],
     env: {
       PYTORCH_ALLOC_CONF: "backend:cudaMallocAsync",
       PYTHONDONTWRITEBYTECODE: "1",
