@@ -1,11 +1,13 @@
 export { provide } from "./binaries/index.ts";
 export { Cluster, type Components } from "./cluster/cluster.ts";
 export { Component } from "./cluster/component.ts";
-export type { Identity } from "./cluster/control-plane.ts";
+export { ControlPlane, type Identity } from "./cluster/control-plane.ts";
+export { NODE_ADDRESS, NODE_NAME, Node } from "./cluster/node.ts";
 export type { ClusterOptions } from "./cluster/options.ts";
 export { whyNoNode } from "./cluster/requirements.ts";
+export { machine } from "./cluster/space.ts";
 export { until, type WaitOptions } from "./cluster/until.ts";
-export { busybox, libraries, node } from "./images/bases.ts";
+export { busybox, libraries, node, pauseImage } from "./images/bases.ts";
 export { type Image, type ImageConfig, writeImage } from "./images/image.ts";
 export { type Entry, folder } from "./images/layer.ts";
 export { conditionOf, type ExecResult, type PodOptions, Pods } from "./testing/pods.ts";

@@ -21,9 +21,14 @@ export const agentRules: readonly V1PolicyRule[] = [
   { apiGroups: ["loretoken.dev"], resources: ["gpunodes/status"], verbs: ["patch"] },
 ];
 
-/** The custom resource, the agent's service account and its role; waits until all are in force. */
-export async function createAccount(config: KubeConfig, namespace: string): Promise<void> {
-  const file = path.resolve(import.meta.dirname, "../../../crds/loretoken.dev_gpunodes.yaml");
+const projectCrds = path.resolve(import.meta.dirname, "../../../crds");
+
+/**
+ * The custom resource, the agent's service account and its role; waits until all are in force.
+ * @param crds the project's folder of that name, where this file does not lie in the project's tree
+ */
+export async function createAccount(config: KubeConfig, namespace: string, crds = projectCrds): Promise<void> {
+  const file = path.join(crds, "loretoken.dev_gpunodes.yaml");
   const body = parse(readFileSync(file, "utf8")) as V1CustomResourceDefinition;
   await config.makeApiClient(ApiextensionsV1Api).createCustomResourceDefinition({ body });
   const { group, versions, names } = body.spec;

@@ -107,12 +107,6 @@ export class Node {
   }
 
   #containerdConfig(): string {
-    const plugins = ["/opt/cni/bin", "/usr/lib/cni", "/usr/libexec/cni"].filter((dir) => existsSync(`${dir}/bridge`));
-    if (plugins.length === 0) {
-      throw new Error(
-        "no CNI plugins in /opt/cni/bin, /usr/lib/cni or /usr/libexec/cni: run scripts/bootstrap.sh cluster",
-      );
-    }
     const cri = `plugins."io.containerd.cri.v1.runtime"`;
     return `
 version = 3
@@ -124,15 +118,36 @@ state = "${this.#path("containerd/state")}"
   sandbox = "${PAUSE_IMAGE}"
 [${cri}]
   restrict_oom_score_adj = true # without CAP_SYS_RESOURCE, as in many containers
-  [${cri}.containerd.runtimes.runc]
-    runtime_type = "io.containerd.runc.v2"
-    [${cri}.containerd.runtimes.runc.options]
-      BinaryName = "${this.#programs.runc}"
-      SystemdCgroup = false
+${this.#runtimes(`${cri}.containerd.runtimes`)}
   [${cri}.cni]
-    bin_dirs = ${JSON.stringify(plugins)}
+    bin_dirs = ${JSON.stringify(this.#pluginFolders())}
     conf_dir = "${this.#path("cni")}"
 `;
+  }
+
+  #runtimes(table: string): string {
+    const all: [string, string | undefined][] = [["runc", undefined], ...Object.entries(this.#options.runtimes ?? {})];
+    return all
+      .map(
+        ([name, specification]) => `
+  [${table}.${name}]
+    runtime_type = "io.containerd.runc.v2"
+    ${specification === undefined ? "" : `base_runtime_spec = "${specification}"`}
+    [${table}.${name}.options]
+      BinaryName = "${this.#programs.runc}"
+      SystemdCgroup = false`,
+      )
+      .join("\n");
+  }
+
+  /** @throws {Error} where pods shall have a network of their own and there are none */
+  #pluginFolders(): string[] {
+    if (this.#options.network === "host") return [];
+    const plugins = ["/opt/cni/bin", "/usr/lib/cni", "/usr/libexec/cni"].filter((dir) => existsSync(`${dir}/bridge`));
+    if (plugins.length > 0) return plugins;
+    throw new Error(
+      "no CNI plugins in /opt/cni/bin, /usr/lib/cni or /usr/libexec/cni: run scripts/bootstrap.sh cluster",
+    );
   }
 
   #kubeletConfig(): object {

@@ -13,6 +13,10 @@ export interface ClusterOptions {
   readonly apiServerArguments?: readonly string[];
   /** Merged over the kubelet's configuration. */
   readonly kubelet?: Readonly<Record<string, unknown>>;
+  /** `host`: pods have the node's own network only (`hostNetwork: true`), and no CNI plugins are needed. `pods` if left out. */
+  readonly network?: "pods" | "host";
+  /** Runtimes besides runc's own by name: the file of the OCI specification that their containers start from. */
+  readonly runtimes?: Readonly<Record<string, string>>;
   /** OCI tars that the node's containerd knows from the start. */
   readonly images?: readonly string[];
 }

@@ -12,7 +12,8 @@ const applets = "sh cat ls sleep echo env head wc kill ps dd mkdir rm grep ip".s
  * @throws {Error} where Debian's `busybox-static` is missing
  */
 export function busybox(): Entry[] {
-  const file = ["/usr/bin/busybox", "/bin/busybox"].find((candidate) => existsSync(candidate));
+  const folders = [...(process.env.PATH ?? "").split(path.delimiter), "/usr/bin", "/bin"];
+  const file = folders.map((folder) => path.join(folder, "busybox")).find((candidate) => existsSync(candidate));
   if (file === undefined) throw new Error("there is no busybox: run scripts/bootstrap.sh cluster");
   return [
     { kind: "file", to: "/bin/busybox", from: file },
