@@ -17,8 +17,8 @@ import { type Log, messageOf } from "../log.ts";
 import type { Observer } from "../observer.ts";
 import type { Store } from "../store/store.ts";
 import { AllocationError } from "../units/errors.ts";
-import { byNumber } from "../units/ids.ts";
-import type { Ledger, Plan } from "../units/ledger.ts";
+import { unitSet } from "../units/ids.ts";
+import type { Ledger, OfferedUnit, Plan } from "../units/ledger.ts";
 import { preferUnits } from "../units/prefer.ts";
 import { containerEdits, type DeliveredShim, type Edits, type GpuNames } from "./edits.ts";
 
@@ -47,7 +47,7 @@ export class VramPlugin implements DevicePlugin {
   readonly options = { getPreferredAllocationAvailable: true, preStartRequired: true };
   readonly #options: PluginOptions;
   readonly #watchers = new Set<(devices: Devices) => void>();
-  #last = "";
+  #last: readonly OfferedUnit[] = [];
 
   constructor(options: PluginOptions) {
     this.#options = options;
@@ -62,9 +62,8 @@ export class VramPlugin implements DevicePlugin {
   /** Tells who watches, if the list is another than before. */
   changed(): void {
     const offered = this.#options.ledger.offered();
-    const now = offered.map(({ id, healthy }) => `${id}${healthy ? "" : "!"}`).join();
-    if (now === this.#last) return;
-    this.#last = now;
+    if (offered === this.#last || offered.length + this.#last.length === 0) return;
+    this.#last = offered;
     const devices = this.#devices();
     this.#options.log.info(
       { units: offered.length, unhealthy: offered.filter(({ healthy }) => !healthy).length },
@@ -105,7 +104,7 @@ export class VramPlugin implements DevicePlugin {
    */
   async preStart({ devicesIds }: PreStartContainerRequest): Promise<void> {
     const { ledger, store, controls, observer, log } = this.#options;
-    const wanted = [...devicesIds].sort(byNumber).join();
+    const wanted = unitSet(devicesIds);
     const held = ledger.holdings().filter(({ units }) => units.join() === wanted);
     if (held.length === 0) {
       throw this.#refusal(

@@ -17,7 +17,7 @@ import { type Log, messageOf } from "../log.ts";
 import type { Observer } from "../observer.ts";
 import type { Allocation } from "../store/record.ts";
 import type { Store } from "../store/store.ts";
-import { byNumber } from "../units/ids.ts";
+import { unitSet } from "../units/ids.ts";
 import type { Ledger } from "../units/ledger.ts";
 
 export interface ReconcilerOptions {
@@ -132,6 +132,7 @@ export class Reconciler {
       return;
     const owner: Owner = { namespace, pod, container, podUid: await this.#uidOf(namespace, pod) };
     if (known !== undefined && known.pod === pod && known.container === container && owner.podUid === "") return;
+    if (!ledger.has(holding.id)) return; // taken back meanwhile
     const owned = { ...holding, owner };
     ledger.put(owned);
     try {
@@ -198,7 +199,7 @@ function newTrace(shim: string): Trace {
 
 /** Whose a holding is: the container that has just these units. Of several the newest: the others are of before. */
 function match(holdings: readonly Holding[], listed: readonly ContainerDevices[]): Map<string, ContainerDevices> {
-  const byUnits = new Map(listed.map((container) => [[...container.ids].sort(byNumber).join(), container]));
+  const byUnits = new Map(listed.map((container) => [unitSet(container.ids), container]));
   const owners = new Map<string, ContainerDevices>();
   for (const { id, units } of holdings.toReversed()) {
     const container = byUnits.get(units.join());

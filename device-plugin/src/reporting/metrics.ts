@@ -3,6 +3,7 @@
  * first scrape after its end; counters come from sums that never step back.
  */
 import { readdirSync } from "node:fs";
+import { setImmediate as giveWay } from "node:timers/promises";
 import type { RecorderFigures } from "@loretoken/kube";
 import { codecs, guards, modes, pins } from "@loretoken/telemetry";
 import { Counter, Gauge, Registry } from "prom-client";
@@ -57,9 +58,14 @@ export class Metrics {
 
   async #render(): Promise<string> {
     const start = performance.now();
+    const { watch, maxAge = 1000 } = this.#options;
     for (const metric of this.#metrics.values()) metric.reset();
-    this.#options.watch.refresh(this.#options.maxAge ?? 1000);
-    for (const container of newestOf(this.#options.watch.containers)) this.#container(container);
+    // Gives way after each: Allocate does not wait for a whole scrape.
+    for (const container of newestOf(watch.containers)) {
+      watch.refresh(maxAge, [container]);
+      this.#container(container);
+      await giveWay();
+    }
     for (const state of this.#options.gpus()) this.#gpu(state);
     this.#agent();
     const text = await this.registry.metrics();

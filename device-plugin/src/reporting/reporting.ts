@@ -54,7 +54,7 @@ export interface ReportingOptions {
   /** Whether a process of a container lives, for an agent that sees the host's processes. */
   alive?: Alive | undefined;
   clock?: Clock;
-  /** Milliseconds between two looks for guardrail events. */
+  /** Milliseconds between two looks of its own at the telemetry files; left out: it goes by the monitor's, which `observer` is told. */
   pollEvery?: number;
 }
 
@@ -121,9 +121,9 @@ export class Reporting {
   };
 
   start(): void {
-    const { pollEvery = 1000, log } = this.#options;
+    const { pollEvery, log } = this.#options;
     const { signal } = this.#ending;
-    this.#loop = every(pollEvery, "telemetry", log, () => this.#watch.poll());
+    if (pollEvery !== undefined) this.#loop = every(pollEvery, "telemetry", log, () => this.#watch.poll());
     if (this.#delivery !== undefined) this.#running.push(this.#delivery.run(signal));
     if (this.#gpuNode !== undefined) this.#running.push(this.#gpuNode.run(signal));
   }
@@ -164,6 +164,7 @@ export class Reporting {
         const { owner } = holding;
         if (owner !== undefined) this.#recorder.record(telemetryResized(holding, owner, bytes));
       },
+      glanced: ({ holding, glance }) => this.#watch.glanced(holding, glance),
     };
   }
 

@@ -24,13 +24,14 @@ const recordName = "allocation.json";
 export class Store {
   readonly folder: string;
   readonly #files: Files;
-  readonly #telemetryBytes: number;
+  /** A telemetry file as at the beginning. */
+  readonly #zeros: Uint8Array;
 
   /** @param telemetryBytes the size of a telemetry file. */
   constructor(hostFolder: string, files: Files, telemetryBytes: number) {
     this.folder = join(hostFolder, "allocations");
     this.#files = files;
-    this.#telemetryBytes = telemetryBytes;
+    this.#zeros = new Uint8Array(telemetryBytes);
   }
 
   /** Where an allocation's files are on the host. */
@@ -68,7 +69,7 @@ export class Store {
     try {
       await this.#files.mkdir(folder);
       // Filled with zeros, not left with a hole: a full disk must fail here, not at a store of the program.
-      await this.#files.write(join(folder, "telemetry"), new Uint8Array(this.#telemetryBytes), { mode: 0o666 });
+      await this.#files.write(join(folder, "telemetry"), this.#zeros, { mode: 0o666 });
       makeControl(join(folder, "control"));
       await this.#files.write(join(folder, recordName), encodeRecord(allocation), { mode: 0o644, lasting: true });
       await this.#files.rename(folder, join(this.folder, id));
@@ -94,7 +95,7 @@ export class Store {
   async renewTelemetry(id: string): Promise<void> {
     const { telemetry } = this.filesOf(id);
     try {
-      await this.#files.write(`${telemetry}.new`, new Uint8Array(this.#telemetryBytes), { mode: 0o666 });
+      await this.#files.write(`${telemetry}.new`, this.#zeros, { mode: 0o666 });
       await this.#files.rename(`${telemetry}.new`, telemetry);
     } catch (error) {
       throw new DiskError("renewing telemetry", telemetry, error);
