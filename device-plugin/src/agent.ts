@@ -7,6 +7,7 @@ import { policyBlock } from "./control/block.ts";
 import { Controls, controlWriters } from "./control/controls.ts";
 import { Fleet } from "./gpus/fleet.ts";
 import { HealthBook } from "./health/book.ts";
+import { HealthKeeper } from "./health/keeper.ts";
 import type { Holding } from "./holding.ts";
 import { HttpServer, type Page, type Pages } from "./http.ts";
 import { type Log, messageOf } from "./log.ts";
@@ -19,6 +20,7 @@ import { Reconciler } from "./plugin/reconciler.ts";
 import { Registrar } from "./plugin/registrar.ts";
 import { ShimDelivery } from "./shim/delivery.ts";
 import { diskFiles, type Files } from "./store/files.ts";
+import { MedicalRecords } from "./store/medical-records.ts";
 import { Slots } from "./store/slots.ts";
 import { Store } from "./store/store.ts";
 import { Ledger } from "./units/ledger.ts";
@@ -55,6 +57,8 @@ export class Agent {
   readonly #world: World;
   readonly #ledger: Ledger;
   readonly #store: Store;
+  readonly #health: HealthBook;
+  readonly #keeper: HealthKeeper;
   readonly #delivery: ShimDelivery;
   readonly #controls: Controls;
   readonly #pods: PodResources;
@@ -77,10 +81,15 @@ export class Agent {
     const { hostFolder, reserve, expansion } = config;
     const { log, now, files = diskFiles, newId, version } = world;
     const observer = observers(world.observers ?? []);
-    const changed = (): void => this.#plugin.changed();
+    const changed = (): void => {
+      this.#plugin.changed();
+      this.#keeper.keep();
+    };
     this.#lookedAt = now();
     this.#ledger = new Ledger({ expansion, reserve });
     this.#store = new Store(hostFolder, files, telemetry.size);
+    this.#health = new HealthBook({ ignoredXids: config.ignoredXids, recover: config.recoverSeconds * 1000 });
+    this.#keeper = new HealthKeeper(this.#health, new MedicalRecords(hostFolder, files), log);
     this.#delivery = new ShimDelivery({ hostFolder, source: config.shimFolder, version, files });
     const { monotonic } = world;
     this.#controls = new Controls({ policy: policyBlock(config), writers: controlWriters, log, monotonic });
@@ -94,7 +103,7 @@ export class Agent {
       thread: world.eventThread,
     });
     const shared = { ledger: this.#ledger, controls: this.#controls, observer, log, now, changed };
-    this.#monitor = new Monitor({ ...shared, ...monitoring(config) });
+    this.#monitor = new Monitor({ ...shared, ...monitoring(config), health: this.#health });
     this.#reconciler = new Reconciler({
       ...shared,
       store: this.#store,
@@ -121,7 +130,7 @@ export class Agent {
       log,
       registered: (anew) => anew && this.#reconciler.kubeletStarted(),
     });
-    const own: Pages = { "/healthz": () => this.#health(), "/readyz": () => this.#readiness() };
+    const own: Pages = { "/healthz": () => this.#liveness(), "/readyz": () => this.#readiness() };
     this.#http = new HttpServer({ ...own, ...world.pages }, log);
   }
 
@@ -157,9 +166,11 @@ export class Agent {
     await this.#fleet.close();
     this.#pods.close();
     this.#controls.close();
+    await this.#keeper.close();
   }
 
   async #adopt(): Promise<void> {
+    await this.#keeper.restore(this.#world.now());
     const { kept, damaged } = await this.#store.load();
     for (const { id, why } of damaged) {
       this.#world.log.error(
@@ -184,7 +195,10 @@ export class Agent {
   async #findGpus(): Promise<boolean> {
     const held = new Set(this.#ledger.holdings().map(({ gpuUuid }) => gpuUuid));
     if (!(await this.#fleet.look(held))) return false;
-    for (const card of this.#fleet.cards) this.#ledger.addGpu({ ...card, numaNode: this.#fleet.numaNode(card.uuid) });
+    for (const card of this.#fleet.cards) {
+      const { uuid } = card;
+      this.#ledger.addGpu({ ...card, numaNode: this.#fleet.numaNode(uuid) }, this.#health.get(uuid));
+    }
     if (this.#serving) return true;
     await this.#look();
     this.#serving = true;
@@ -220,7 +234,7 @@ export class Agent {
     return this.#shim;
   }
 
-  #health(): Page {
+  #liveness(): Page {
     const silent = this.#world.now() - this.#lookedAt;
     if (this.#serving && silent > deadAfter)
       return { status: 500, body: `the GPUs were not looked at for ${silent} ms\n` };
@@ -242,9 +256,8 @@ function monitoring(config: Config) {
     release: milliseconds(config.releaseSeconds),
     mostRelease: milliseconds(config.mostReleaseSeconds),
   };
-  const { ignoredXids, recoverSeconds, contextSize } = config;
+  const { contextSize } = config;
   return {
-    health: new HealthBook({ ignoredXids, recover: milliseconds(recoverSeconds) }),
     guard: { limits: config, rail },
     contextBytes: "bytes" in contextSize ? contextSize.bytes : 0n,
     telemetryBytes: telemetry.size,

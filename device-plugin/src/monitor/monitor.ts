@@ -35,7 +35,7 @@ export interface MonitorOptions {
   readonly log: Log;
   /** Milliseconds. */
   readonly now: () => number;
-  /** What is offered may have changed. */
+  /** What is offered, or what is known of the GPUs' health, may have changed. */
   readonly changed: () => void;
 }
 
