@@ -19,7 +19,6 @@ import {
   hasCode,
   type KubeObject,
   type Outcome,
-  type OwnerReference,
   pathOf,
   type RecorderFigures,
   type Resource,
@@ -33,11 +32,12 @@ import { every, type Loop } from "../loop.ts";
 import type { GpuState as MonitoredGpu } from "../monitor/monitor.ts";
 import type { Observer } from "../observer.ts";
 import { gpuNodeStatusOf } from "./gpu-node-status.ts";
-import { GpuNodeWriter } from "./gpu-node-writer.ts";
+import { GpuNodeWriter, type GpuNodeWriterOptions } from "./gpu-node-writer.ts";
 import { type GpuState, reportedGpu } from "./gpu-state.ts";
 import { telemetryResized } from "./guard-events.ts";
 import { Metrics } from "./metrics.ts";
 import { NodeEvents } from "./node-events.ts";
+import { NodeOwner } from "./node-owner.ts";
 import { TelemetryWatch } from "./telemetry-watch.ts";
 
 export interface ReportingOptions {
@@ -49,8 +49,6 @@ export interface ReportingOptions {
   holdings: () => readonly Holding[];
   gpus: () => readonly MonitoredGpu[];
   log: Log;
-  /** The Node as the owner of its GpuNode, if its UID is known. */
-  owner?: OwnerReference | undefined;
   /** Whether a process of a container lives, for an agent that sees the host's processes. */
   alive?: Alive | undefined;
   clock?: Clock;
@@ -82,7 +80,7 @@ export class Reporting {
   #loop: Loop | undefined;
 
   constructor(options: ReportingOptions) {
-    const { client, node, version, holdings, log, alive, owner, clock = systemClock } = options;
+    const { client, node, version, holdings, log, alive, clock = systemClock } = options;
     this.#options = options;
     this.#clock = clock;
     const reporter = { component: components.agent, instance: node };
@@ -92,8 +90,11 @@ export class Reporting {
     const seen = alive === undefined ? {} : { alive };
     this.#watch = new TelemetryWatch({ holdings, recorder: this.#recorder, log, now, ...seen });
     const status = () => this.#status();
-    const owned = owner === undefined ? {} : { owner };
-    this.#gpuNode = client && new GpuNodeWriter({ client, node, status, log, clock, ...owned });
+    if (client !== undefined) {
+      const nodeOwner = new NodeOwner({ client, node, log });
+      const owner: GpuNodeWriterOptions["owner"] = (signal) => nodeOwner.reference(signal);
+      this.#gpuNode = new GpuNodeWriter({ client, node, status, log, clock, owner });
+    }
     this.metrics = new Metrics({
       version,
       watch: this.#watch,
