@@ -121,6 +121,7 @@ export class Agent {
       gpuNames: (uuid) => this.#fleet.names(uuid),
       newId,
       made: (id, shim) => this.#reconciler.made(id, shim),
+      doubt: () => this.#reconciler.doubt,
     });
     this.#registrar = new Registrar({
       folder: config.pluginFolder,
@@ -172,13 +173,11 @@ export class Agent {
   async #adopt(): Promise<void> {
     await this.#keeper.restore(this.#world.now());
     const { kept, damaged } = await this.#store.load();
-    for (const { id, why } of damaged) {
-      this.#world.log.error(
-        { allocation: id, error: why, folder: this.#store.folder },
-        "allocation on disk is damaged",
-      );
+    for (const { id, why, aside } of damaged) {
+      const where = aside === undefined ? { folder: this.#store.folder, moved: false } : { folder: aside, moved: true };
+      this.#world.log.error({ allocation: id, error: why, ...where }, "damaged allocation put aside");
     }
-    this.#reconciler.adopt(kept);
+    this.#reconciler.adopt(kept, damaged.length);
     for (const { holding } of kept) this.#controls.adopt(holding);
     if (kept.length > 0) this.#world.log.info({ allocations: kept.length }, "allocations taken up");
   }

@@ -38,6 +38,8 @@ export interface PluginOptions {
   readonly now: () => number;
   /** A name that no allocation had before. */
   readonly newId: () => string;
+  /** Why no unit can be told to be free now; "" if they can. */
+  readonly doubt: () => string;
   /** An allocation is on record now, with this version of the shim. */
   readonly made: (id: string, shim: string) => void;
 }
@@ -110,7 +112,7 @@ export class VramPlugin implements DevicePlugin {
       throw this.#refusal(
         new AllocationError(
           "UnknownUnit",
-          `no allocation on this node holds these ${devicesIds.length} units: the agent's folder ${store.folder} was emptied; ` +
+          `no allocation on this node holds these ${devicesIds.length} units: the agent's folder ${store.folder} was emptied, or its record there damaged; ` +
             "delete the pod so that a new one is allocated",
         ),
       );
@@ -149,8 +151,9 @@ export class VramPlugin implements DevicePlugin {
 
   /** From its end to the entry in the ledger nothing waits. */
   async #planFor(ids: readonly string[]): Promise<Plan> {
-    const { ledger } = this.#options;
+    const { ledger, doubt } = this.#options;
     const plan = ledger.plan(ids);
+    if (doubt() !== "") throw new AllocationError("NodeNotReady", doubt(), { gpuUuid: plan.gpu.uuid });
     if (plan.rivals.length === 0) return plan;
     await this.#checkFree(plan);
     const gone = new Set(plan.rivals.map(({ id }) => id));

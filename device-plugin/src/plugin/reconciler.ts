@@ -67,17 +67,31 @@ export class Reconciler {
   #failing = false;
   /** The API server did not answer in this round: it is not asked for every pod. */
   #noUids = false;
+  /** Records that were damaged when the agent started: until the kubelet has said who holds what, nobody knows their units. */
+  #damaged = 0;
+  /** Containers without a record, by name, and how many lists in a row were without them. */
+  readonly #unrecorded = new Map<string, { ids: readonly string[]; absences: number }>();
 
   constructor(options: ReconcilerOptions) {
     this.#options = options;
   }
 
-  /** Takes up what was on disk. */
-  adopt(allocations: readonly Allocation[]): void {
+  /** Takes up what was on disk. @param damaged how many records there could not be understood. */
+  adopt(allocations: readonly Allocation[], damaged = 0): void {
+    this.#damaged = damaged;
     for (const { holding, shim } of allocations) {
       this.#options.ledger.put(holding);
       this.#traces.set(holding.id, newTrace(shim));
     }
+  }
+
+  /** Why no unit can be told to be free now; "" if they can. */
+  get doubt(): string {
+    if (this.#damaged === 0) return "";
+    return (
+      `${this.#damaged} allocations on this node's disk were damaged, and the kubelet has not said yet which units their ` +
+      "containers have"
+    );
   }
 
   /** An allocation that was made now. */
@@ -114,12 +128,34 @@ export class Reconciler {
     const owners = match(settled, list.containers);
     const lived = livingWith(settled, owners);
     const complete = ownPod === undefined ? undefined : list.pods.has(ownPod);
+    if (complete !== false) this.#findUnrecorded(list.containers);
     for (const holding of settled) {
       const owner = owners.get(holding.id);
       if (owner !== undefined) await this.#seen(holding, owner);
       else if (!lived.has(holding.id) && complete !== false) await this.#missed(holding, asked, complete);
     }
     changed();
+  }
+
+  /** Containers that have units and no record here: it was damaged, or the folder was emptied. */
+  #findUnrecorded(listed: readonly ContainerDevices[]): void {
+    const { ledger, log } = this.#options;
+    const recorded = new Set(ledger.holdings().map(({ units }) => units.join()));
+    const found = new Map(
+      listed.filter(({ ids }) => !recorded.has(unitSet(ids))).map((container) => [nameOf(container), container]),
+    );
+    for (const [name, { namespace, pod, container, ids }] of found) {
+      if (this.#unrecorded.has(name)) continue;
+      const owner = { namespace, pod, container };
+      log.warn({ owner, units: ids.length }, "container without an allocation on record");
+    }
+    for (const [name, known] of this.#unrecorded) {
+      known.absences += 1;
+      if (known.absences >= 2) this.#unrecorded.delete(name);
+    }
+    for (const [name, { ids }] of found) this.#unrecorded.set(name, { ids, absences: 0 });
+    ledger.setUnrecorded([...this.#unrecorded].map(([name, { ids }]) => ({ name, ids })));
+    this.#damaged = 0;
   }
 
   async #seen(holding: Holding, { namespace, pod, container }: ContainerDevices): Promise<void> {
@@ -191,6 +227,10 @@ export class Reconciler {
     this.#traces.set(id, trace);
     return trace;
   }
+}
+
+function nameOf({ namespace, pod, container }: ContainerDevices): string {
+  return `${namespace}/${pod}/${container}`;
 }
 
 function newTrace(shim: string): Trace {

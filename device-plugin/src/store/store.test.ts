@@ -74,13 +74,20 @@ test("renewed telemetry is another file of zeros under the same name", async (t)
   assert.deepEqual(readFileSync(telemetry), Buffer.alloc(telemetryBytes));
 });
 
-test("what was half done is removed, what is damaged is told and left", async (t) => {
-  const store = new Store(folderOf(t), diskFiles, telemetryBytes);
+test("what was half done is removed, what is damaged is told once and put aside", async (t) => {
+  const folder = folderOf(t);
+  const store = new Store(folder, diskFiles, telemetryBytes);
   await store.load();
   await store.create(allocationOf(store, "a"), makeControl);
-  for (const name of [".new-b", ".old-c", "empty", "other", "bare"]) mkdirSync(join(store.folder, name));
-  writeFileSync(join(store.folder, "empty/allocation.json"), "");
-  writeFileSync(join(store.folder, "other/allocation.json"), readFileSync(join(store.folder, "a/allocation.json")));
+  const place = (name: string, record?: string | Buffer): void => {
+    mkdirSync(join(store.folder, name));
+    if (record !== undefined) writeFileSync(join(store.folder, name, "allocation.json"), record);
+  };
+  place(".new-b");
+  place(".old-c");
+  place("empty", "");
+  place("other", readFileSync(join(store.folder, "a/allocation.json")));
+  place("bare");
   const { kept, damaged } = await store.load();
   assert.deepEqual(
     kept.map(({ holding }) => holding.id),
@@ -90,7 +97,29 @@ test("what was half done is removed, what is damaged is told and left", async (t
   assert.equal(why.empty, "it is empty");
   assert.equal(why.other, "it names itself a");
   assert.match(why.bare ?? "", /ENOENT/);
-  assert.deepEqual(readdirSync(store.folder).sort(), ["a", "bare", "empty", "other"]);
+  assert.deepEqual(readdirSync(store.folder), ["a"]);
+  const aside = join(folder, "damaged");
+  assert.deepEqual(readdirSync(aside).sort(), ["bare", "empty", "other"]);
+  assert.equal(damaged.find(({ id }) => id === "other")?.aside, join(aside, "other"));
+  assert.deepEqual((await store.load()).damaged, []);
+  place("empty", "");
+  assert.equal((await store.load()).damaged[0]?.aside, join(aside, "empty.2"), "what lies there stays");
+});
+
+test("what cannot be put aside is told and left; a folder that may not be read says nothing about records", async (t) => {
+  const folder = folderOf(t);
+  const files: Files = { ...diskFiles };
+  const store = new Store(folder, files, telemetryBytes);
+  await store.load();
+  await store.create(allocationOf(store, "a"), makeControl);
+  writeFileSync(join(store.folder, "a/allocation.json"), "{");
+  const refuse = async (): Promise<never> => {
+    throw Object.assign(new Error("EACCES: permission denied"), { code: "EACCES" });
+  };
+  const stuck = await new Store(folder, { ...files, rename: refuse }, telemetryBytes).load();
+  assert.deepEqual(stuck.damaged, [{ id: "a", why: "it is no JSON", aside: undefined }]);
+  await assert.rejects(new Store(folder, { ...files, read: refuse }, telemetryBytes).load(), DiskError);
+  assert.deepEqual(readdirSync(store.folder), ["a"]);
 });
 
 /** The disk is full from the n-th writing step on. */

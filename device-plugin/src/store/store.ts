@@ -11,18 +11,24 @@ import { type Allocation, decodeRecord, encodeRecord } from "./record.ts";
 /** Makes the control file, whole, at this path. */
 export type MakeControl = (path: string) => void;
 
-/** What lies there and cannot be understood. */
+/** What lay there and cannot be understood. */
 export interface Damaged {
   readonly id: string;
   readonly why: string;
+  /** Where it is now; undefined: it could not be moved. */
+  readonly aside: string | undefined;
 }
 
 const beginning = ".new-";
 const ending = ".old-";
 const recordName = "allocation.json";
+/** Reading fails so for what is no record, or no longer one; any other failure is the folder's, and says nothing about a record. */
+const damagedCodes = ["ENOENT", "ENOTDIR", "EISDIR", "EIO"];
 
 export class Store {
   readonly folder: string;
+  /** Where damaged allocations are put, for people. */
+  readonly #aside: string;
   readonly #files: Files;
   /** A telemetry file as at the beginning. */
   readonly #zeros: Uint8Array;
@@ -30,6 +36,7 @@ export class Store {
   /** @param telemetryBytes the size of a telemetry file. */
   constructor(hostFolder: string, files: Files, telemetryBytes: number) {
     this.folder = join(hostFolder, "allocations");
+    this.#aside = join(hostFolder, "damaged");
     this.#files = files;
     this.#zeros = new Uint8Array(telemetryBytes);
   }
@@ -40,7 +47,8 @@ export class Store {
   }
 
   /**
-   * All allocations. What an agent that died left half done is removed; what is damaged is left as it is and told.
+   * All allocations. What an agent that died left half done is removed; what is damaged is put aside, so that it is told once. A
+   * container that has files of it mounted keeps them.
    * @throws {DiskError}
    */
   async load(): Promise<{ kept: Allocation[]; damaged: Damaged[] }> {
@@ -53,7 +61,8 @@ export class Store {
         else
           await this.#read(name).then(
             (found) => kept.push(found),
-            (error: Error) => damaged.push({ id: name, why: error.message }),
+            async (error: Error) =>
+              damaged.push({ id: name, why: whyDamaged(error), aside: await this.#putAside(name) }),
           );
       }
     } catch (error) {
@@ -115,9 +124,28 @@ export class Store {
     await this.#files.remove(away).catch(() => undefined);
   }
 
+  async #putAside(name: string): Promise<string | undefined> {
+    try {
+      await this.#files.mkdir(this.#aside);
+      const there = new Set(await this.#files.list(this.#aside));
+      let free = name;
+      for (let number = 2; there.has(free); ++number) free = `${name}.${number}`;
+      await this.#files.rename(join(this.folder, name), join(this.#aside, free));
+      return join(this.#aside, free);
+    } catch {
+      return undefined;
+    }
+  }
+
   async #read(name: string): Promise<Allocation> {
     const allocation = decodeRecord(await this.#files.read(join(this.folder, name, recordName)), this.filesOf(name));
     if (allocation.holding.id !== name) throw new Error(`it names itself ${allocation.holding.id}`);
     return allocation;
   }
+}
+
+/** @throws {Error} the error itself, if it says nothing about what lies there. */
+function whyDamaged(error: NodeJS.ErrnoException): string {
+  if (error.code !== undefined && !damagedCodes.includes(error.code)) throw error;
+  return error.message;
 }

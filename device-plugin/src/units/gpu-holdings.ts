@@ -3,6 +3,9 @@ import type { Holding } from "../holding.ts";
 import { parseUnitId } from "./ids.ts";
 import { committed } from "./shares.ts";
 
+/** Units that are not free, and the physical bytes promised with them: a holding, or a container of which only that is known. */
+export type Claim = Pick<Holding, "id" | "units" | "guaranteed">;
+
 export interface HeldSum {
   /** Unit numbers. */
   readonly taken: ReadonlySet<number>;
@@ -12,17 +15,18 @@ export interface HeldSum {
 
 export class GpuHoldings {
   readonly #holdings = new Map<string, Holding>();
+  #unrecorded: readonly Claim[] = [];
   #sum: HeldSum | undefined;
 
-  get all(): readonly Holding[] {
-    return [...this.#holdings.values()];
+  get claims(): readonly Claim[] {
+    return [...this.#holdings.values(), ...this.#unrecorded];
   }
 
   /** Another object for another sum. */
   get sum(): HeldSum {
     this.#sum ??= {
-      taken: new Set(this.all.flatMap(({ units }) => units.map((id) => parseUnitId(id)?.unit ?? -1))),
-      guaranteed: committed(this.all),
+      taken: new Set(this.claims.flatMap(({ units }) => units.map((id) => parseUnitId(id)?.unit ?? -1))),
+      guaranteed: committed(this.claims),
     };
     return this.#sum;
   }
@@ -36,5 +40,12 @@ export class GpuHoldings {
 
   remove(id: string): void {
     if (this.#holdings.delete(id)) this.#sum = undefined;
+  }
+
+  /** Those that there are now, in the place of those of before. */
+  set unrecorded(claims: readonly Claim[]) {
+    if (claims.length + this.#unrecorded.length === 0) return;
+    this.#unrecorded = claims;
+    this.#sum = undefined;
   }
 }

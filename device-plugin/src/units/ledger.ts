@@ -7,7 +7,7 @@ import { formatBytes } from "../config/size.ts";
 import type { Holding } from "../holding.ts";
 import { Card, type Gpu, type GpuStanding, type Health, type OfferedUnit, type ShareSettings } from "./card.ts";
 import { AllocationError } from "./errors.ts";
-import { GpuHoldings } from "./gpu-holdings.ts";
+import { type Claim, GpuHoldings } from "./gpu-holdings.ts";
 import { inOrder, parseUnitId, unitBytes } from "./ids.ts";
 import { groups } from "./prefer.ts";
 import { committed, guaranteeOf } from "./shares.ts";
@@ -20,8 +20,8 @@ export interface Plan {
   readonly units: string[];
   readonly guaranteed: bigint;
   readonly virtualSize: bigint;
-  /** Others that hold some of these units. Only the kubelet knows whether they still live. */
-  readonly rivals: Holding[];
+  /** Others that have some of these units. Only the kubelet knows whether they still live. */
+  readonly rivals: Claim[];
 }
 
 export class Ledger {
@@ -79,6 +79,20 @@ export class Ledger {
     this.#inOrder = undefined;
   }
 
+  /**
+   * Containers that run here, by the kubelet's word, and of which no record is left: their units are not free, and they are counted as
+   * promised what so many units are promised now. In the place of those of before.
+   */
+  setUnrecorded(containers: readonly { readonly name: string; readonly ids: readonly string[] }[]): void {
+    for (const card of this.#cards.values()) {
+      const { capacity, uuid, slot } = card.standing(this.#settings);
+      this.#on(uuid).unrecorded = containers.flatMap(({ name: id, ids }) => {
+        const units = groups(ids).get(slot) ?? [];
+        return units.length === 0 ? [] : [{ id, units, guaranteed: guaranteeOf(capacity, units.length) }];
+      });
+    }
+  }
+
   has(id: string): boolean {
     return this.#holdings.has(id);
   }
@@ -106,7 +120,7 @@ export class Ledger {
 
   /**
    * What the units would come to. Enters nothing.
-   * @param gone holdings that no longer count.
+   * @param gone who no longer counts, of the rivals.
    * @throws {AllocationError}
    */
   plan(ids: readonly string[], gone: ReadonlySet<string> = new Set()): Plan {
@@ -119,8 +133,8 @@ export class Ledger {
       });
     }
     const wanted = new Set(units);
-    const rivals = this.#on(standing.uuid).all.filter(
-      (holding) => !gone.has(holding.id) && holding.units.some((id) => wanted.has(id)),
+    const rivals = this.#on(standing.uuid).claims.filter(
+      (claim) => !gone.has(claim.id) && claim.units.some((id) => wanted.has(id)),
     );
     const guaranteed = guaranteeOf(standing.capacity, units.length);
     this.#checkBacked(standing, { units, guaranteed }, gone);
@@ -178,7 +192,7 @@ export class Ledger {
     wanted: { readonly units: readonly string[]; readonly guaranteed: bigint },
     gone: ReadonlySet<string>,
   ): void {
-    const others = this.#on(gpu.uuid).all.filter(({ id }) => !gone.has(id));
+    const others = this.#on(gpu.uuid).claims.filter(({ id }) => !gone.has(id));
     const room = gpu.capacity.usable - gpu.strangers;
     if (committed([...others, wanted]) <= room) return;
     throw new AllocationError(
