@@ -2,59 +2,45 @@
  * A full node for measuring: 8 simulated GPUs of 400 units, a kubelet over real sockets, an API server, and the agent as its
  * image has it, a process of its own.
  */
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { once } from "node:events";
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { TestApiServer } from "@loretoken/kube/testing";
 import "@loretoken/nvml/testing"; // before anything loads NVML
 import { pod, TestNode, until } from "../../device-plugin/src/testing/node.ts";
+import { type AgentProgram, Bundle } from "../../device-plugin/src/testing/program.ts";
 
 process.env.LORETOKEN_SIM_DEVICES = Array.from({ length: 8 }, () => "270GiB").join();
 
 export const gpus = 8;
 export const unitsPerGpu = 400;
-const home = join(import.meta.dirname, "../../device-plugin");
 const ownPod = { namespace: "kube-system", name: "agent", containers: [{ name: "agent", units: 0 }] };
 
 export class BenchNode {
   readonly node = new TestNode();
   readonly server = new TestApiServer();
-  output = "";
-  #agent: ChildProcess | undefined;
+  readonly #bundle = new Bundle();
+  #agent: AgentProgram | undefined;
 
   get kubelet() {
     return this.node.kubelet;
   }
 
-  get pid(): number {
-    return this.#agent?.pid ?? 0;
+  get agent(): AgentProgram {
+    if (this.#agent === undefined) throw new Error("it has not started");
+    return this.#agent;
   }
 
   /** @param words of node, as --cpu-prof. */
   async start(words: readonly string[] = []): Promise<void> {
-    execFileSync(process.execPath, [join(home, "scripts/bundle.ts")], { stdio: "inherit" });
     await this.server.start();
     this.server.answer = ({ path, body }) => (path.includes("/loretoken.dev/") ? { code: 200, body } : undefined);
     const config = join(this.node.root, "kubeconfig");
     writeFileSync(config, this.server.config.exportConfig());
     await this.kubelet.start();
     await this.kubelet.manager.admit(ownPod, { preferred: async () => [], allocate: () => Promise.reject() });
-    this.#agent = spawn(process.execPath, [...words, ...startWords(), ...this.#flags()], {
-      cwd: home,
-      env: {
-        ...process.env,
-        MALLOC_ARENA_MAX: "1",
-        KUBECONFIG: config,
-        POD_NAMESPACE: ownPod.namespace,
-        POD_NAME: ownPod.name,
-        NODE_NAME: "bench",
-      },
-      stdio: ["ignore", "pipe", "inherit"],
-    });
-    this.#agent.stdout?.on("data", (text) => {
-      this.output += text;
-    });
+    const { namespace, name } = ownPod;
+    const env = { KUBECONFIG: config, POD_NAMESPACE: namespace, POD_NAME: name, NODE_NAME: "bench" };
+    this.#agent = this.#bundle.start(this.#flags(), env, words);
     const all = gpus * unitsPerGpu;
     await until("the kubelet has all units", () => this.kubelet.lists.at(-1)?.devices.length === all);
   }
@@ -84,22 +70,15 @@ export class BenchNode {
     this.kubelet.manager.remove(pod(name));
   }
 
-  /** How often the agent logged this message. */
-  logged(message: string): number {
-    return this.output.split(`"msg":"${message}"`).length - 1;
-  }
-
   /** Its address of pages. */
   get pages(): string {
-    const port = /"port":(\d+).*"msg":"started"/.exec(this.output)?.[1];
+    const port = /"port":(\d+).*"msg":"started"/.exec(this.agent.output)?.[1];
     return `http://127.0.0.1:${port}`;
   }
 
   async stop(): Promise<void> {
-    if (this.#agent?.exitCode === null) {
-      this.#agent.kill("SIGTERM");
-      await once(this.#agent, "exit");
-    }
+    await this.#agent?.end();
+    this.#bundle.remove();
     await this.node.end();
     await this.server.stop();
   }
@@ -109,10 +88,4 @@ export class BenchNode {
     const intervals = ["--guard-seconds=2", "--reconcile-seconds=10", "--recover-seconds=60"];
     return this.node.flags(["--reserve=5GiB", ...intervals]);
   }
-}
-
-/** Node's flags and the program, as the package's script "start" has them. */
-function startWords(): string[] {
-  const { scripts } = JSON.parse(readFileSync(join(home, "package.json"), "utf8")) as { scripts: { start: string } };
-  return scripts.start.split(" ").slice(2);
 }

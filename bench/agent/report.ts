@@ -1,9 +1,8 @@
 /** The figures as a table, on the screen and as a file of bench/results. */
 import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
-import { cpus, release } from "node:os";
+import { cpus, getPriority, release } from "node:os";
 import { join } from "node:path";
-import type { Memory } from "./process.ts";
 
 export interface Cost {
   /** Percent of one processor. */
@@ -19,7 +18,8 @@ export interface Figures {
   /** Milliseconds of each call. */
   readonly allocate: readonly number[];
   readonly allocateBusy: number;
-  readonly memory: Memory;
+  /** MiB at the end, and the most before. */
+  readonly memory: { readonly resident: number; readonly peak: number };
 }
 
 const root = join(import.meta.dirname, "../..");
@@ -49,7 +49,7 @@ function page(figures: Figures, command: string): string {
     "",
     `- machine: ${cpus().length} × ${processor?.model.trim()}, Linux ${release()}, Node ${process.version}; no GPU: NVML is the simulator`,
     `- date: ${new Date().toISOString().slice(0, 16)}Z, commit: ${commit}`,
-    `- command: \`${command}\``,
+    `- command: \`${command}\`, at nice ${getPriority()}`,
     "- load: 8 GPUs × 400 units, 64 containers of two processes whose telemetry changes each second, an API server;",
     "  the agent bundled, flags of its image, intervals by default; kubelet, API server and programs in another process",
     "",
@@ -65,8 +65,8 @@ function page(figures: Figures, command: string): string {
     `Machine busy with anything: ${idle.machineBusy.toFixed(0)} % idle phase, ${scraped.machineBusy.toFixed(0)} % with scrapes, ` +
       `${allocateBusy.toFixed(0)} % during Allocate.`,
     "",
-    "Threads of the agent, percent of one processor with nothing asked. The thread that waits for NVML's events is counted above;",
-    "the simulator wakes it every 10 ms, a driver only for an event.",
+    "Threads of the agent, percent of one processor with nothing asked. The thread that waits for NVML's events (nvml-events) is",
+    "counted above, though most of what it takes is the simulator's, which looks for events every 10 ms.",
     "",
     "| thread | percent |",
     "|---|---|",

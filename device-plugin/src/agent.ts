@@ -23,6 +23,7 @@ import { diskFiles, type Files } from "./store/files.ts";
 import { MedicalRecords } from "./store/medical-records.ts";
 import { Slots } from "./store/slots.ts";
 import { Store } from "./store/store.ts";
+import { Turns } from "./turns.ts";
 import { Ledger } from "./units/ledger.ts";
 
 /** The name of the plugin's socket. */
@@ -69,6 +70,7 @@ export class Agent {
   readonly #registrar: Registrar;
   readonly #http: HttpServer;
   readonly #loops: Loop[] = [];
+  readonly #turns = new Turns();
   #shim: DeliveredShim | undefined;
   #shimError = "the shim is not delivered yet";
   #serving = false;
@@ -102,7 +104,8 @@ export class Agent {
       lost: (uuid, cause) => this.#monitor.lost(uuid, cause),
       thread: world.eventThread,
     });
-    const shared = { ledger: this.#ledger, controls: this.#controls, observer, log, now, changed };
+    const { give: giveWay } = this.#turns;
+    const shared = { ledger: this.#ledger, controls: this.#controls, observer, log, now, changed, giveWay };
     this.#monitor = new Monitor({ ...shared, ...monitoring(config), health: this.#health });
     this.#reconciler = new Reconciler({
       ...shared,
@@ -121,6 +124,7 @@ export class Agent {
       gpuNames: (uuid) => this.#fleet.names(uuid),
       newId,
       made: (id, shim) => this.#reconciler.made(id, shim),
+      turns: this.#turns,
       doubt: () => this.#reconciler.doubt,
     });
     this.#registrar = new Registrar({
@@ -137,6 +141,8 @@ export class Agent {
 
   /** For who reports: allocations, and GPUs, as they are now. */
   readonly holdings = (): readonly Holding[] => this.#ledger.holdings();
+  /** For work that takes long: resolves when nothing is more urgent. */
+  readonly giveWay = (): Promise<void> => this.#turns.give();
   readonly gpuStates = (): readonly GpuState[] => this.#monitor.states();
 
   /**
@@ -168,6 +174,7 @@ export class Agent {
     this.#pods.close();
     this.#controls.close();
     await this.#keeper.close();
+    await this.#store.close();
   }
 
   async #adopt(): Promise<void> {
@@ -179,6 +186,7 @@ export class Agent {
     }
     this.#reconciler.adopt(kept, damaged.length);
     for (const { holding } of kept) this.#controls.adopt(holding);
+    void this.#store.prepare(this.#turns.give);
     if (kept.length > 0) this.#world.log.info({ allocations: kept.length }, "allocations taken up");
   }
 

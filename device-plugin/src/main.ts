@@ -33,6 +33,7 @@ async function run(config: Config): Promise<void> {
     holdings: () => agent.holdings(),
     gpus: () => agent.gpuStates(),
     alive: new HostProcesses().alive,
+    giveWay: () => agent.giveWay(),
     log,
   });
   const agent = new Agent(config, {

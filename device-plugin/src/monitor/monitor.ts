@@ -2,7 +2,6 @@
  * The look at every GPU, again and again: is it well, what do its guardrails say, what do strangers use. What follows goes to the
  * ledger and to the control files, which this also keeps alive by their heartbeat.
  */
-import { setImmediate as giveWay } from "node:timers/promises";
 import type { DeviceState, Reading } from "@loretoken/nvml";
 import { noUse, TelemetryReader } from "@loretoken/telemetry";
 import type { Verdict } from "../control/block.ts";
@@ -35,6 +34,8 @@ export interface MonitorOptions {
   readonly log: Log;
   /** Milliseconds. */
   readonly now: () => number;
+  /** Asked between the steps of a round. */
+  readonly giveWay: () => Promise<void>;
   /** What is offered, or what is known of the GPUs' health, may have changed. */
   readonly changed: () => void;
 }
@@ -70,7 +71,7 @@ export class Monitor {
    * the steps: Allocate does not wait for a whole round.
    */
   async round(probes: readonly Probe[], missing: readonly string[]): Promise<void> {
-    const { ledger, controls, health, now, changed } = this.#options;
+    const { ledger, controls, health, now, changed, giveWay } = this.#options;
     for (const uuid of missing) health.fault(uuid, "the GPU is not there: neither NVML nor the driver finds it", now());
     const used = new Map<string, bigint>();
     for (const probe of probes) {

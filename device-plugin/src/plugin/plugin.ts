@@ -16,6 +16,7 @@ import type { Holding } from "../holding.ts";
 import { type Log, messageOf } from "../log.ts";
 import type { Observer } from "../observer.ts";
 import type { Store } from "../store/store.ts";
+import type { Turns } from "../turns.ts";
 import { AllocationError } from "../units/errors.ts";
 import { unitSet } from "../units/ids.ts";
 import type { Ledger, OfferedUnit, Plan } from "../units/ledger.ts";
@@ -38,6 +39,7 @@ export interface PluginOptions {
   readonly now: () => number;
   /** A name that no allocation had before. */
   readonly newId: () => string;
+  readonly turns: Turns;
   /** Why no unit can be told to be free now; "" if they can. */
   readonly doubt: () => string;
   /** An allocation is on record now, with this version of the shim. */
@@ -84,7 +86,14 @@ export class VramPlugin implements DevicePlugin {
   }
 
   /** All containers of the request or none. @throws {AllocationError} */
-  async allocate({ containerRequests }: AllocateRequest): Promise<AllocateAnswer> {
+  async allocate(request: AllocateRequest): Promise<AllocateAnswer> {
+    const { turns, store } = this.#options;
+    const answer = await turns.call(() => this.#allocate(request));
+    void store.prepare(turns.give);
+    return answer;
+  }
+
+  async #allocate({ containerRequests }: AllocateRequest): Promise<AllocateAnswer> {
     const done: Holding[] = [];
     const containerResponses: Edits[] = [];
     try {
@@ -104,7 +113,11 @@ export class VramPlugin implements DevicePlugin {
    * A container is about to start, for the first time or again. @throws {AllocationError} if nothing on record is what it holds:
    * its mounts are then gone too, and only a new pod gets new ones.
    */
-  async preStart({ devicesIds }: PreStartContainerRequest): Promise<void> {
+  preStart(request: PreStartContainerRequest): Promise<void> {
+    return this.#options.turns.call(() => this.#preStart(request));
+  }
+
+  async #preStart({ devicesIds }: PreStartContainerRequest): Promise<void> {
     const { ledger, store, controls, observer, log } = this.#options;
     const wanted = unitSet(devicesIds);
     const held = ledger.holdings().filter(({ units }) => units.join() === wanted);

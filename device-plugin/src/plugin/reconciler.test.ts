@@ -58,6 +58,7 @@ class Bench {
       log,
       now: () => this.now,
       changed: () => undefined,
+      giveWay: async () => undefined,
       ...changes,
     });
   }

@@ -40,6 +40,8 @@ export interface ReconcilerOptions {
   readonly now: () => number;
   /** What is offered may have changed. */
   readonly changed: () => void;
+  /** Asked between the steps of a round. */
+  readonly giveWay: () => Promise<void>;
   readonly sleep?: (milliseconds: number) => Promise<unknown>;
 }
 
@@ -159,7 +161,7 @@ export class Reconciler {
   }
 
   async #seen(holding: Holding, { namespace, pod, container }: ContainerDevices): Promise<void> {
-    const { ledger, store, log } = this.#options;
+    const { ledger, store, log, giveWay } = this.#options;
     const trace = this.#trace(holding.id);
     trace.absences = 0;
     trace.seenIn = this.#kubelet;
@@ -171,6 +173,7 @@ export class Reconciler {
     if (!ledger.has(holding.id)) return; // taken back meanwhile
     const owned = { ...holding, owner };
     ledger.put(owned);
+    await giveWay();
     try {
       await store.update({ holding: owned, shim: trace.shim });
       log.info({ allocation: holding.id, owner }, "allocation's owner known");
@@ -206,7 +209,8 @@ export class Reconciler {
   }
 
   async #release(holding: Holding): Promise<void> {
-    const { ledger, store, controls, observer, log } = this.#options;
+    const { ledger, store, controls, observer, log, giveWay } = this.#options;
+    await giveWay();
     observer.releasing(holding);
     try {
       await store.remove(holding.id);

@@ -68,6 +68,7 @@ export class ContainerTelemetry {
     this.#position = ring;
     this.#tracker = new DeliveryTracker(ring);
     this.#sum = new CounterSum(counters);
+    this.#saved = { ring, counted: JSON.stringify(this.#sum.state) };
   }
 
   /** An event is about a pod by its UID, which comes from the API server and may be late. */

@@ -3,7 +3,7 @@
  * first scrape after its end; counters come from sums that never step back.
  */
 import { readdirSync } from "node:fs";
-import { setImmediate as giveWay } from "node:timers/promises";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { RecorderFigures } from "@loretoken/kube";
 import { codecs, guards, modes, pins } from "@loretoken/telemetry";
 import { Counter, Gauge, Registry } from "prom-client";
@@ -23,6 +23,8 @@ export interface MetricsOptions {
   gpuNode: { readonly writes: { readonly ok: number; readonly error: number } };
   /** Figures older than this are read anew for a scrape, milliseconds: scrapes by several servers cost one reading. */
   maxAge?: number;
+  /** Asked between the steps of a scrape; left out: everything else has a turn. */
+  giveWay?: (() => Promise<void>) | undefined;
 }
 
 type Labels = Record<string, string>;
@@ -58,7 +60,7 @@ export class Metrics {
 
   async #render(): Promise<string> {
     const start = performance.now();
-    const { watch, maxAge = 1000 } = this.#options;
+    const { watch, maxAge = 1000, giveWay = nextTurn } = this.#options;
     for (const metric of this.#metrics.values()) metric.reset();
     // Gives way after each: Allocate does not wait for a whole scrape.
     for (const container of newestOf(watch.containers)) {

@@ -52,6 +52,8 @@ export interface ReportingOptions {
   /** Whether a process of a container lives, for an agent that sees the host's processes. */
   alive?: Alive | undefined;
   clock?: Clock;
+  /** Asked between the steps of what takes long. */
+  giveWay?: (() => Promise<void>) | undefined;
   /** Milliseconds between two looks of its own at the telemetry files; left out: it goes by the monitor's, which `observer` is told. */
   pollEvery?: number;
 }
@@ -80,7 +82,7 @@ export class Reporting {
   #loop: Loop | undefined;
 
   constructor(options: ReportingOptions) {
-    const { client, node, version, holdings, log, alive, clock = systemClock } = options;
+    const { client, node, version, holdings, log, alive, giveWay, clock = systemClock } = options;
     this.#options = options;
     this.#clock = clock;
     const reporter = { component: components.agent, instance: node };
@@ -101,6 +103,7 @@ export class Reporting {
       gpus: () => this.#gpus(),
       holdings,
       recorder: this.#recorder,
+      giveWay,
       gpuNode: this.#gpuNode ?? { writes: { ok: 0, error: 0 } },
     });
     const { contentType: type } = this.metrics;

@@ -50,6 +50,43 @@ test("what was kept is read again, all of it", async (t) => {
   assert.deepEqual(readdirSync(store.folder), ["a"]);
 });
 
+test("allocations find folders made ahead; what is left of them goes at the end, or with the next start", async (t) => {
+  const folder = folderOf(t);
+  const made: string[] = [];
+  const mkdir: Files["mkdir"] = async (path) => {
+    made.push(path);
+    await diskFiles.mkdir(path);
+  };
+  const store = new Store(folder, { ...diskFiles, mkdir }, telemetryBytes);
+  await store.load();
+  const nobodyWaits = async (): Promise<void> => undefined;
+  await store.prepare(nobodyWaits);
+  made.length = 0;
+  const allocation = allocationOf(store, "a");
+  await store.create(allocation, makeControl);
+  assert.deepEqual(made, [], "nothing was to be made");
+  assert.equal(statSync(allocation.holding.telemetry).size, telemetryBytes);
+  assert.equal(statSync(allocation.holding.telemetry).mode & 0o777, 0o666);
+  await store.prepare(nobodyWaits);
+  assert.equal(made.length, 1, "what was taken is made anew");
+  for (const id of ["b", "c", "d", "e", "f"]) await store.create(allocationOf(store, id), makeControl);
+  assert.equal(made.length, 2, "without one it is made on the spot");
+  await store.prepare(nobodyWaits);
+  const next = new Store(folder, diskFiles, telemetryBytes);
+  assert.equal((await next.load()).kept.length, 6);
+  assert.deepEqual(readdirSync(folder), ["allocations"]);
+  await next.prepare(nobodyWaits);
+  await next.close();
+  assert.deepEqual(readdirSync(folder), ["allocations"]);
+});
+
+test("a full disk leaves no folder made ahead, and is no error before an allocation needs one", async (t) => {
+  const folder = folderOf(t);
+  const store = new Store(folder, fullFrom(2), telemetryBytes);
+  await store.prepare(async () => undefined);
+  assert.deepEqual(readdirSync(join(folder, "spare")), []);
+});
+
 test("programs of any user may write telemetry, and only that; its room is really there", async (t) => {
   const store = new Store(folderOf(t), diskFiles, telemetryBytes);
   await store.load();

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import type { Holding } from "../holding.ts";
 import { DiskError, type Files, replace } from "./files.ts";
 import { type Allocation, decodeRecord, encodeRecord } from "./record.ts";
+import { Spares } from "./spares.ts";
 
 /** Makes the control file, whole, at this path. */
 export type MakeControl = (path: string) => void;
@@ -29,6 +30,7 @@ export class Store {
   readonly folder: string;
   /** Where damaged allocations are put, for people. */
   readonly #aside: string;
+  readonly #spares: Spares;
   readonly #files: Files;
   /** A telemetry file as at the beginning. */
   readonly #zeros: Uint8Array;
@@ -39,6 +41,7 @@ export class Store {
     this.#aside = join(hostFolder, "damaged");
     this.#files = files;
     this.#zeros = new Uint8Array(telemetryBytes);
+    this.#spares = new Spares(join(hostFolder, "spare"), files, (folder) => this.#furnish(folder));
   }
 
   /** Where an allocation's files are on the host. */
@@ -55,6 +58,7 @@ export class Store {
     const kept: Allocation[] = [];
     const damaged: Damaged[] = [];
     try {
+      await this.#spares.clear();
       await this.#files.mkdir(this.folder);
       for (const name of await this.#files.list(this.folder)) {
         if (name.startsWith(beginning) || name.startsWith(ending)) await this.#files.remove(join(this.folder, name));
@@ -71,21 +75,33 @@ export class Store {
     return { kept, damaged };
   }
 
-  /** On disk with all its files when it returns. @throws {DiskError} and then there is nothing of it. */
+  /**
+   * On disk with all its files when it returns. With a spare folder there is little to make: new files are what costs most.
+   * @throws {DiskError} and then there is nothing of it.
+   */
   async create(allocation: Allocation, makeControl: MakeControl): Promise<void> {
     const { id } = allocation.holding;
-    const folder = join(this.folder, `${beginning}${id}`);
+    const spare = this.#spares.take();
+    const folder = spare ?? join(this.folder, `${beginning}${id}`);
     try {
-      await this.#files.mkdir(folder);
-      // Filled with zeros, not left with a hole: a full disk must fail here, not at a store of the program.
-      await this.#files.write(join(folder, "telemetry"), this.#zeros, { mode: 0o666 });
+      if (spare === undefined) await this.#furnish(folder);
       makeControl(join(folder, "control"));
       await this.#files.write(join(folder, recordName), encodeRecord(allocation), { mode: 0o644, lasting: true });
       await this.#files.rename(folder, join(this.folder, id));
     } catch (error) {
       await this.#files.remove(folder).catch(() => undefined);
-      throw new DiskError("keeping an allocation", folder, error);
+      throw new DiskError("keeping an allocation", join(this.folder, id), error);
     }
+  }
+
+  /** Makes folders ahead for the next allocations, asking between them. Throws nothing: what fails, fails again in `create`. */
+  prepare(giveWay: () => Promise<void>): Promise<void> {
+    return this.#spares.prepare(giveWay);
+  }
+
+  /** Leaves nothing that no allocation needs. */
+  close(): Promise<void> {
+    return this.#spares.close();
   }
 
   /** Keeps what changed. @throws {DiskError} and then the old is kept. */
@@ -122,6 +138,13 @@ export class Store {
     }
     // Without its name it is gone; what is left of it the next start removes.
     await this.#files.remove(away).catch(() => undefined);
+  }
+
+  /** What is the same in every allocation's folder. */
+  async #furnish(folder: string): Promise<void> {
+    await this.#files.mkdir(folder);
+    // Filled with zeros, not left with a hole: a full disk must fail here, not at a store of the program.
+    await this.#files.write(join(folder, "telemetry"), this.#zeros, { mode: 0o666 });
   }
 
   async #putAside(name: string): Promise<string | undefined> {
