@@ -1,39 +1,20 @@
-/**
- * Sizes as people write them. The same rules as shim/src/base/size.h, so that a value that passes here passes there:
- * "24GiB", "24GB", "1.5TiB", "4096" (bytes), "50%"; units without regard to case.
- */
+/** Sizes on the command line. A value that passes here passes in the shim: the grammar is the same. */
+import { parseSize as parse } from "@loretoken/api/size";
 import { UsageError } from "./errors.ts";
 
 export type Size = { readonly bytes: number } | { readonly percent: number };
 
-const powers = ["k", "m", "g", "t"];
-
-function bytesPerUnit(unit: string): number | undefined {
-  const lower = unit.toLowerCase();
-  if (lower === "" || lower === "b") return 1;
-  const match = /^([kmgt])(ib|b)$/.exec(lower);
-  if (!match) return undefined;
-  return (match[2] === "ib" ? 1024 : 1000) ** (powers.indexOf(match[1] ?? "") + 1);
-}
-
 /** @throws {UsageError} naming `option` and what is allowed. */
 export function parseSize(option: string, text: string): Size {
-  const match = /^(\d+(?:\.\d*)?) *([A-Za-z%]*)$/.exec(text);
-  const number = Number(match?.[1]);
-  const unit = match?.[2] ?? "";
-  if (match && unit === "%") {
-    if (number > 0) return { percent: number };
-    throw new UsageError(`${option} ${text}: a share must be above 0 %`);
-  }
-  const scale = match ? bytesPerUnit(unit) : undefined;
-  if (scale === undefined) {
+  const size = parse(text);
+  if (size === undefined) {
     throw new UsageError(`${option} ${text || '""'}: not a size`, {
-      fix: `write a number with a unit: 24GiB (powers of 1024), 24GB (powers of 1000), 512MiB, or a share such as 80%`,
+      fix: "write a number with a unit: 24GiB (powers of 1024), 24GB (powers of 1000), 512MiB, or a share above 0 % such as 80%",
     });
   }
-  const bytes = Math.round(number * scale);
-  if (bytes > Number.MAX_SAFE_INTEGER) throw new UsageError(`${option} ${text}: more than any card has`);
-  return { bytes };
+  if ("percent" in size) return size;
+  if (size.bytes > Number.MAX_SAFE_INTEGER) throw new UsageError(`${option} ${text}: more than any card has`);
+  return { bytes: Number(size.bytes) };
 }
 
 /** As parseSize, for places where a share makes no sense. Bytes. */

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { appendFileSync, statSync } from "node:fs";
+import { appendFileSync, existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -38,6 +38,34 @@ test("a GPU that falls ill is unhealthy at once, packs nothing new, gives nothin
   await until("it is well again", () => sick(node).length === 0);
   await until("the verdict is lifted", () => readControl(control).devices[0]?.verdict === undefined);
   assert.deepEqual(seen, ["xid 79 true", "verdict hold", "unhealthy", "verdict none", "healthy"]);
+});
+
+test("a GPU that is ill stays ill over a restart of the agent, is told of once, and recovers", async (t) => {
+  const node = nodeOf(t);
+  const seen: string[] = [];
+  const observer: Observer = { healthChanged: ({ health }) => void seen.push(health.state) };
+  const { agent } = await node.started(["--recover-seconds", "60"], { observers: [observer] });
+  await inject(xidLine(79, 0));
+  await until("the kubelet knows", () => sick(node).join() === "0");
+  await until("it is kept", () => existsSync(join(node.hostFolder, "health.json")));
+  await agent.stop();
+  await until("the kubelet sees it gone", () => !node.kubelet.watching);
+  const before = node.kubelet.lists.length;
+  const next = node.agent(["--recover-seconds", "60"], { observers: [observer] });
+  await next.start();
+  await until("the kubelet has the next agent's list", () => node.kubelet.lists.length > before);
+  assert.deepEqual(
+    node.kubelet.lists[before]?.devices.filter(({ ID, health }) => ID.startsWith("0-") && health === "Healthy"),
+    [],
+  );
+  await assert.rejects(node.kubelet.allocate(["0-20"]), /GPU 0 \(GPU-.*\) is unhealthy: XID 79/);
+  assert.deepEqual(seen, ["unhealthy"], "it was told already");
+  await next.stop();
+  const later = node.agent([], { observers: [observer], now: () => Date.now() + 61_000 });
+  await later.start();
+  await until("it is well again", () => sick(node).length === 0 && node.kubelet.watching);
+  await until("that is told", () => seen.length === 2);
+  assert.deepEqual(seen, ["unhealthy", "healthy"]);
 });
 
 test("XIDs that programs cause are told and change nothing, however many", async (t) => {

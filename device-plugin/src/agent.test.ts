@@ -242,6 +242,56 @@ test("a container whose files are gone is told that it needs a new pod", async (
   );
 });
 
+test("a damaged record is put aside, told once, and its units are not given while the container runs", async (t) => {
+  const node = nodeOf(t);
+  const { agent } = await node.started();
+  await node.kubelet.run(pod("p", 20));
+  await until("the owner is known", () => agent.holdings()[0]?.owner !== undefined);
+  const [holding] = agent.holdings();
+  const held = [...(node.kubelet.manager.held(pod("p"), "c0")?.ids ?? [])];
+  await agent.stop();
+  writeFileSync(join(node.hostFolder, "allocations", holding?.id ?? "", "allocation.json"), "");
+  const next = node.agent();
+  await next.start();
+  await until("it is registered again", () => node.kubelet.registrations.length === 2);
+  const told = (): number => node.log.messages.filter((message) => message === "damaged allocation put aside").length;
+  assert.equal(told(), 1);
+  assert.ok(existsSync(join(node.hostFolder, "damaged", holding?.id ?? "", "control")));
+  await until("the container is found", () => next.gpuStates()[0]?.held === 20);
+  assert.deepEqual(next.holdings(), []);
+  assert.equal(next.gpuStates()[0]?.guaranteed, holding?.guaranteed);
+  await assert.rejects(node.kubelet.allocate(held), /20 of 20 units are given already: container c0 of pod default\/p/);
+  await node.kubelet.run(pod("q", 15));
+  const { guaranteed, capacity } = next.gpuStates()[0] ?? {};
+  assert.ok(guaranteed && capacity && guaranteed <= capacity.usable);
+  await assert.rejects(node.kubelet.startContainer(pod("p"), "c0"), /no allocation on this node holds these 20 units/);
+  node.kubelet.manager.remove(pod("p"));
+  await until("its units are free", () => next.gpuStates()[0]?.held === 15);
+  await next.stop();
+  const last = node.agent();
+  await last.start();
+  assert.equal(told(), 1);
+});
+
+test("with a damaged record nothing is given before the kubelet has said who holds what", async (t) => {
+  const node = nodeOf(t);
+  const { agent } = await node.started();
+  await node.kubelet.run(pod("p", 20));
+  const [holding] = agent.holdings();
+  await agent.stop();
+  writeFileSync(join(node.hostFolder, "allocations", holding?.id ?? "", "allocation.json"), "{}");
+  node.kubelet.stopPodResources();
+  await node.agent().start();
+  await until("it is registered again", () => node.kubelet.registrations.length === 2 && node.kubelet.watching);
+  await assert.rejects(
+    node.kubelet.allocate(["0-30"]),
+    /1 allocations on this node's disk were damaged, and the kubelet has not said yet/,
+  );
+  await node.kubelet.startPodResources();
+  await until("the container is found", () => node.log.messages.includes("container without an allocation on record"));
+  await node.kubelet.allocate(["0-30"]);
+});
+
 test("no room on the host's disk: nothing is given, and the kubelet is told where and what to do", async (t) => {
   const node = nodeOf(t);
   const { diskFiles } = await import("./store/files.ts");

@@ -7,6 +7,7 @@ import { policyBlock } from "./control/block.ts";
 import { Controls, controlWriters } from "./control/controls.ts";
 import { Fleet } from "./gpus/fleet.ts";
 import { HealthBook } from "./health/book.ts";
+import { HealthKeeper } from "./health/keeper.ts";
 import type { Holding } from "./holding.ts";
 import { HttpServer, type Page, type Pages } from "./http.ts";
 import { type Log, messageOf } from "./log.ts";
@@ -19,8 +20,10 @@ import { Reconciler } from "./plugin/reconciler.ts";
 import { Registrar } from "./plugin/registrar.ts";
 import { ShimDelivery } from "./shim/delivery.ts";
 import { diskFiles, type Files } from "./store/files.ts";
+import { MedicalRecords } from "./store/medical-records.ts";
 import { Slots } from "./store/slots.ts";
 import { Store } from "./store/store.ts";
+import { Turns } from "./turns.ts";
 import { Ledger } from "./units/ledger.ts";
 
 /** The name of the plugin's socket. */
@@ -55,6 +58,8 @@ export class Agent {
   readonly #world: World;
   readonly #ledger: Ledger;
   readonly #store: Store;
+  readonly #health: HealthBook;
+  readonly #keeper: HealthKeeper;
   readonly #delivery: ShimDelivery;
   readonly #controls: Controls;
   readonly #pods: PodResources;
@@ -65,6 +70,7 @@ export class Agent {
   readonly #registrar: Registrar;
   readonly #http: HttpServer;
   readonly #loops: Loop[] = [];
+  readonly #turns = new Turns();
   #shim: DeliveredShim | undefined;
   #shimError = "the shim is not delivered yet";
   #serving = false;
@@ -77,10 +83,15 @@ export class Agent {
     const { hostFolder, reserve, expansion } = config;
     const { log, now, files = diskFiles, newId, version } = world;
     const observer = observers(world.observers ?? []);
-    const changed = (): void => this.#plugin.changed();
+    const changed = (): void => {
+      this.#plugin.changed();
+      this.#keeper.keep();
+    };
     this.#lookedAt = now();
     this.#ledger = new Ledger({ expansion, reserve });
     this.#store = new Store(hostFolder, files, telemetry.size);
+    this.#health = new HealthBook({ ignoredXids: config.ignoredXids, recover: config.recoverSeconds * 1000 });
+    this.#keeper = new HealthKeeper(this.#health, new MedicalRecords(hostFolder, files), log);
     this.#delivery = new ShimDelivery({ hostFolder, source: config.shimFolder, version, files });
     const { monotonic } = world;
     this.#controls = new Controls({ policy: policyBlock(config), writers: controlWriters, log, monotonic });
@@ -93,8 +104,9 @@ export class Agent {
       lost: (uuid, cause) => this.#monitor.lost(uuid, cause),
       thread: world.eventThread,
     });
-    const shared = { ledger: this.#ledger, controls: this.#controls, observer, log, now, changed };
-    this.#monitor = new Monitor({ ...shared, ...monitoring(config) });
+    const { give: giveWay } = this.#turns;
+    const shared = { ledger: this.#ledger, controls: this.#controls, observer, log, now, changed, giveWay };
+    this.#monitor = new Monitor({ ...shared, ...monitoring(config), health: this.#health });
     this.#reconciler = new Reconciler({
       ...shared,
       store: this.#store,
@@ -112,6 +124,8 @@ export class Agent {
       gpuNames: (uuid) => this.#fleet.names(uuid),
       newId,
       made: (id, shim) => this.#reconciler.made(id, shim),
+      turns: this.#turns,
+      doubt: () => this.#reconciler.doubt,
     });
     this.#registrar = new Registrar({
       folder: config.pluginFolder,
@@ -121,12 +135,14 @@ export class Agent {
       log,
       registered: (anew) => anew && this.#reconciler.kubeletStarted(),
     });
-    const own: Pages = { "/healthz": () => this.#health(), "/readyz": () => this.#readiness() };
+    const own: Pages = { "/healthz": () => this.#liveness(), "/readyz": () => this.#readiness() };
     this.#http = new HttpServer({ ...own, ...world.pages }, log);
   }
 
   /** For who reports: allocations, and GPUs, as they are now. */
   readonly holdings = (): readonly Holding[] => this.#ledger.holdings();
+  /** For work that takes long: resolves when nothing is more urgent. */
+  readonly giveWay = (): Promise<void> => this.#turns.give();
   readonly gpuStates = (): readonly GpuState[] => this.#monitor.states();
 
   /**
@@ -157,18 +173,20 @@ export class Agent {
     await this.#fleet.close();
     this.#pods.close();
     this.#controls.close();
+    await this.#keeper.close();
+    await this.#store.close();
   }
 
   async #adopt(): Promise<void> {
+    await this.#keeper.restore(this.#world.now());
     const { kept, damaged } = await this.#store.load();
-    for (const { id, why } of damaged) {
-      this.#world.log.error(
-        { allocation: id, error: why, folder: this.#store.folder },
-        "allocation on disk is damaged",
-      );
+    for (const { id, why, aside } of damaged) {
+      const where = aside === undefined ? { folder: this.#store.folder, moved: false } : { folder: aside, moved: true };
+      this.#world.log.error({ allocation: id, error: why, ...where }, "damaged allocation put aside");
     }
-    this.#reconciler.adopt(kept);
+    this.#reconciler.adopt(kept, damaged.length);
     for (const { holding } of kept) this.#controls.adopt(holding);
+    void this.#store.prepare(this.#turns.give);
     if (kept.length > 0) this.#world.log.info({ allocations: kept.length }, "allocations taken up");
   }
 
@@ -184,7 +202,10 @@ export class Agent {
   async #findGpus(): Promise<boolean> {
     const held = new Set(this.#ledger.holdings().map(({ gpuUuid }) => gpuUuid));
     if (!(await this.#fleet.look(held))) return false;
-    for (const card of this.#fleet.cards) this.#ledger.addGpu({ ...card, numaNode: this.#fleet.numaNode(card.uuid) });
+    for (const card of this.#fleet.cards) {
+      const { uuid } = card;
+      this.#ledger.addGpu({ ...card, numaNode: this.#fleet.numaNode(uuid) }, this.#health.get(uuid));
+    }
     if (this.#serving) return true;
     await this.#look();
     this.#serving = true;
@@ -220,7 +241,7 @@ export class Agent {
     return this.#shim;
   }
 
-  #health(): Page {
+  #liveness(): Page {
     const silent = this.#world.now() - this.#lookedAt;
     if (this.#serving && silent > deadAfter)
       return { status: 500, body: `the GPUs were not looked at for ${silent} ms\n` };
@@ -242,9 +263,8 @@ function monitoring(config: Config) {
     release: milliseconds(config.releaseSeconds),
     mostRelease: milliseconds(config.mostReleaseSeconds),
   };
-  const { ignoredXids, recoverSeconds, contextSize } = config;
+  const { contextSize } = config;
   return {
-    health: new HealthBook({ ignoredXids, recover: milliseconds(recoverSeconds) }),
     guard: { limits: config, rail },
     contextBytes: "bytes" in contextSize ? contextSize.bytes : 0n,
     telemetryBytes: telemetry.size,

@@ -2,12 +2,13 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { cpSync, existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after, before, type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { readControl } from "@loretoken/telemetry/control";
+import { TelemetryBytes } from "@loretoken/telemetry/testing";
 import { nodeOf, pod, type TestNode, until } from "./testing/node.ts";
 
 const home = join(import.meta.dirname, "..");
@@ -106,6 +107,37 @@ test("killed at any moment, the next one goes on with all that was given", async
     folders.join(),
   );
   await node.kubelet.run(pod("last", 27));
+});
+
+test("what a process held is no longer told once it is dead, though nobody wiped its row", {
+  timeout: 60_000,
+}, async (t) => {
+  const node = nodeOf(t);
+  await node.kubelet.start();
+  const program = new Program(t, node);
+  await until("it has started", () => program.lines.some(({ msg }) => msg === "started"));
+  await until("the kubelet has the list", () => node.kubelet.watching && node.kubelet.lists.length > 0);
+  await node.kubelet.run(pod("p", 3));
+  await until("the owner is known", () => program.lines.some(({ msg }) => msg === "allocation's owner known"));
+  const stat = readFileSync("/proc/self/stat", "utf8");
+  const start = Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19]);
+  const [living, dead] = [
+    { pid: process.pid, start_time: start },
+    { pid: 4_000_000, start_time: 1 },
+  ];
+  const file = new TelemetryBytes().process(0, living).process(1, dead);
+  file.row(0, { ...living, raw_bytes: 5 }).row(1, { ...dead, raw_bytes: 7, packs: 3 });
+  const allocations = join(node.hostFolder, "allocations");
+  writeFileSync(join(allocations, readdirSync(allocations)[0] ?? "", "telemetry"), file.data);
+  const { port } = program.lines.find(({ msg }) => msg === "started") ?? assert.fail();
+  let page = "";
+  const figure = (name: string): string | undefined =>
+    new RegExp(`^loretoken_container_${name}\\{.*\\} (\\d+)$`, "m").exec(page)?.[1];
+  while (figure("raw_bytes") !== "5") {
+    await sleep(200);
+    page = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+  }
+  assert.deepEqual([figure("processes"), figure("packs_total")], ["1", "3"], "what it did is kept");
 });
 
 test("logs are lines of JSON with a message that does not vary", async (t) => {

@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import { Client, loadKubeConfig } from "@loretoken/kube";
 import { openNvml } from "@loretoken/nvml";
+import { HostProcesses } from "@loretoken/telemetry";
 import { Agent } from "./agent.ts";
 import { helpText } from "./config/help.ts";
 import { ConfigError, loadConfig } from "./config/load.ts";
@@ -31,6 +32,8 @@ async function run(config: Config): Promise<void> {
     client: clientOf(config, process.env),
     holdings: () => agent.holdings(),
     gpus: () => agent.gpuStates(),
+    alive: new HostProcesses().alive,
+    giveWay: () => agent.giveWay(),
     log,
   });
   const agent = new Agent(config, {

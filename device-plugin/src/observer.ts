@@ -1,4 +1,5 @@
 /** What happens on the node, for whoever reports it: Events, metrics, GpuNode. All calls are on the main loop and must not throw. */
+import type { Glance } from "@loretoken/telemetry";
 import type { Verdict } from "./control/block.ts";
 import type { Holding } from "./holding.ts";
 import type { RefusalReason } from "./units/errors.ts";
@@ -18,6 +19,8 @@ export interface Observer {
   renewing?(holding: Holding): void;
   /** A program let its telemetry file grow or shrink to so many bytes; it was put right. */
   telemetryResized?(event: { holding: Holding; bytes: number }): void;
+  /** A container's telemetry file was looked at, as in every round of the monitor; undefined: it is not there or not to be read. */
+  glanced?(look: { holding: Holding; glance: Glance | undefined }): void;
 }
 
 /** One observer for several. */
@@ -30,5 +33,6 @@ export function observers(all: readonly Observer[]): Required<Observer> {
     releasing: (holding) => all.forEach((each) => void each.releasing?.(holding)),
     renewing: (holding) => all.forEach((each) => void each.renewing?.(holding)),
     telemetryResized: (event) => all.forEach((each) => void each.telemetryResized?.(event)),
+    glanced: (look) => all.forEach((each) => void each.glanced?.(look)),
   };
 }

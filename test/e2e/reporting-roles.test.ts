@@ -14,6 +14,7 @@ import { Node, owner } from "../../device-plugin/src/reporting/testing/node.ts";
 /** What the chart has to give the agent for reporting. */
 const rules = [
   { apiGroups: [""], resources: ["events"], verbs: ["create", "get", "patch"] },
+  { apiGroups: [""], resources: ["nodes"], verbs: ["get"] },
   { apiGroups: [""], resources: ["pods"], verbs: ["get"] },
   { apiGroups: ["loretoken.dev"], resources: ["gpunodes"], verbs: ["create", "patch"] },
   { apiGroups: ["loretoken.dev"], resources: ["gpunodes/status"], verbs: ["patch"] },
@@ -82,6 +83,7 @@ test("reporting does what its role says, all of it and nothing else", { skip: ne
       holdings: () => holdings,
       gpus: () => [],
       log: node.log,
+      pollEvery: 1000,
     });
     reporting.start();
     running.push(reporting);

@@ -74,7 +74,13 @@ async function gpuNodes(context: TestContext, cluster: Cluster, client: Client):
   const path = pathOf(gpuNodeResource, { name: "node1" });
   const read = (): Promise<GpuNode> => retry(() => client.request<GpuNode>({ method: "GET", path }));
   let wanted = status();
-  const writer = new GpuNodeWriter({ client, node: "node1", status: () => wanted, log: recordingLog() });
+  const writer = new GpuNodeWriter({
+    owner: async () => undefined,
+    client,
+    node: "node1",
+    status: () => wanted,
+    log: recordingLog(),
+  });
 
   await context.test("is written whole, and kubectl's table says who has what", async () => {
     await writer.step();

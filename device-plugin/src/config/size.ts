@@ -1,21 +1,15 @@
-/** Sizes as people write them: "24GiB" (powers of 1024), "24GB" (powers of 1000), "4096" (bytes), "4%". */
+/** Sizes of the settings: as lib/api reads them, shares of a card to a tenth of a percent and at most all of it. */
+import { parseSize as parse } from "@loretoken/api/size";
 
 /** Bytes, or a share of something in permille. */
 export type Size = { readonly bytes: bigint } | { readonly permille: number };
 
-const powers = ["", "k", "m", "g", "t"];
-const shape = /^(\d+(?:\.\d+)?) *(?:([kmgt]?)(i?)b?|(%))$/i;
-
-/** @returns undefined if it is no size, or larger than any card. */
+/** @returns undefined if it is no size, or more than all of a card. */
 export function parseSize(text: string): Size | undefined {
-  const [, number, power = "", binary, percent] = shape.exec(text) ?? [];
-  if (number === undefined || (binary !== "" && power === "" && percent === undefined)) return undefined;
-  if (percent !== undefined) {
-    const permille = Math.round(Number(number) * 10);
-    return permille <= 1000 ? { permille } : undefined;
-  }
-  const bytes = Number(number) * (binary === "" ? 1000 : 1024) ** powers.indexOf(power.toLowerCase());
-  return bytes <= Number.MAX_SAFE_INTEGER ? { bytes: BigInt(Math.round(bytes)) } : undefined;
+  const size = parse(text);
+  if (size === undefined || "bytes" in size) return size;
+  const permille = Math.round(size.percent * 10);
+  return permille <= 1000 ? { permille } : undefined;
 }
 
 /** @returns bytes of a size, a share being of `whole`. */

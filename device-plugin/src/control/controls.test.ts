@@ -98,6 +98,36 @@ test("a file of before is written on in place; one that is damaged or missing is
   assert.deepEqual(log.messages, ["control file made anew", "control file made anew"]);
 });
 
+test("what has not changed is not written again: only the heartbeat is, until something changes", (t) => {
+  const { folder, log } = setUp(t);
+  const done: string[] = [];
+  const writer = {
+    write: () => void done.push("write"),
+    beat: (at: bigint) => void done.push(`beat ${at}`),
+    close() {},
+  };
+  const writers = { create: () => writer, open: () => writer };
+  let now = 0n;
+  const controls = new Controls({ policy: {}, writers, log, monotonic: () => ++now });
+  const holding = holdingOf("a", unitsOf(0, 0, 1));
+  controls.create(holding, join(folder, "a"));
+  const round = (changed = holding): string[] => {
+    controls.writeAll([changed]);
+    return done.splice(0);
+  };
+  assert.deepEqual(round(), ["write"]);
+  now = 7n;
+  assert.deepEqual([round(), round()], [["beat 8"], ["beat 9"]]);
+  controls.setVerdict(uuidOf(0), { mode: "hold", guard: "thermal", figure: 91_000, limit: 85_000, backoff: 1 });
+  assert.deepEqual([round(), round()[0]?.slice(0, 4)], [["write"], "beat"]);
+  controls.policy = { mode: "off" };
+  assert.deepEqual(round(), ["write"]);
+  assert.deepEqual(round({ ...holding, guaranteed: 1n }), ["write"]);
+  controls.forget("a");
+  controls.adopt(holding);
+  assert.deepEqual(round(), ["write"], "a file of before may say anything");
+});
+
 test("a file that cannot be written hinders no other", (t) => {
   const { folder, log } = setUp(t);
   const written: string[] = [];
@@ -107,6 +137,7 @@ test("a file that cannot be written hinders no other", (t) => {
         if (path.endsWith("bad")) throw new Error("ENOSPC");
         written.push(path);
       },
+      beat: () => assert.fail(),
       close: () => undefined,
     }),
     open: () => assert.fail(),

@@ -8,6 +8,8 @@ import { blockOf, type Verdict } from "./block.ts";
 /** What the agent needs of a control file. */
 export interface ControlWriter {
   write(block: ControlInput): void;
+  /** A sign of life alone; the rest stays. */
+  beat(heartbeat: bigint): void;
   close(): void;
 }
 
@@ -28,9 +30,18 @@ export interface ControlsOptions {
   readonly monotonic: () => bigint;
 }
 
+/** A file that is open, and what was last written to it whole. */
+interface Open {
+  readonly writer: ControlWriter;
+  policy?: ControlInput;
+  verdict?: Verdict | undefined;
+  guaranteed?: bigint;
+  virtualSize?: bigint;
+}
+
 export class Controls {
   readonly #options: ControlsOptions;
-  readonly #open = new Map<string, ControlWriter>();
+  readonly #open = new Map<string, Open>();
   readonly #verdicts = new Map<string, Verdict>();
   #policy: ControlInput;
 
@@ -52,7 +63,7 @@ export class Controls {
   /** Makes the file of a new allocation at this path, which may be moved afterwards. @throws what the disk does. */
   create(holding: Holding, path: string): void {
     this.forget(holding.id);
-    this.#open.set(holding.id, this.#options.writers.create(path, this.#block(holding)));
+    this.#open.set(holding.id, { writer: this.#options.writers.create(path, this.#block(holding)) });
   }
 
   /**
@@ -63,14 +74,14 @@ export class Controls {
   adopt(holding: Holding): void {
     const { writers, log } = this.#options;
     try {
-      this.#open.set(holding.id, writers.open(holding.control));
+      this.#open.set(holding.id, { writer: writers.open(holding.control) });
     } catch (error) {
       log.warn(
         { allocation: holding.id, error: messageOf(error), missing: !existsSync(holding.control) },
         "control file made anew",
       );
       rmSync(holding.control, { force: true });
-      this.#open.set(holding.id, writers.create(holding.control, this.#block(holding)));
+      this.#open.set(holding.id, { writer: writers.create(holding.control, this.#block(holding)) });
     }
   }
 
@@ -81,11 +92,14 @@ export class Controls {
     this.adopt(holding);
   }
 
-  /** Writes all files: verdicts, policy and heartbeat as they are now. One that fails hinders no other. */
+  /**
+   * Writes all files: verdicts, policy and heartbeat as they are now. Where only the heartbeat is another, which is nearly always,
+   * it alone is written. One that fails hinders no other.
+   */
   writeAll(holdings: readonly Holding[]): void {
     for (const holding of holdings) {
       try {
-        this.#open.get(holding.id)?.write(this.#block(holding));
+        this.#write(holding);
       } catch (error) {
         this.#options.log.error({ allocation: holding.id, error: messageOf(error) }, "control file not written");
       }
@@ -93,12 +107,30 @@ export class Controls {
   }
 
   forget(id: string): void {
-    this.#open.get(id)?.close();
+    this.#open.get(id)?.writer.close();
     this.#open.delete(id);
   }
 
   close(): void {
     for (const id of [...this.#open.keys()]) this.forget(id);
+  }
+
+  #write(holding: Holding): void {
+    const open = this.#open.get(holding.id);
+    if (open === undefined) return;
+    const { guaranteed, virtualSize, gpuUuid } = holding;
+    const [policy, verdict] = [this.#policy, this.#verdicts.get(gpuUuid)];
+    const same =
+      open.policy === policy &&
+      open.verdict === verdict &&
+      open.guaranteed === guaranteed &&
+      open.virtualSize === virtualSize;
+    if (same) {
+      open.writer.beat(this.#options.monotonic());
+      return;
+    }
+    open.writer.write(this.#block(holding));
+    Object.assign(open, { policy, verdict, guaranteed, virtualSize });
   }
 
   #block(holding: Holding): ControlInput {

@@ -19,10 +19,8 @@ function reading(changes: Partial<Reading> = {}): Reading {
     marginToSlowdown: 25,
     powerMilliwatts: 300_000,
     powerLimitMilliwatts: 700_000,
-    clocks: { graphics: 1980, sm: 1980, memory: 3201 },
     clockReasons: [],
     uncorrectedErrors: 0,
-    mig: undefined,
     ...changes,
   };
 }

@@ -88,3 +88,59 @@ test("memory errors make ill when they rise, not by their number", () => {
   book.answered("B", 5, 1);
   assert.deepEqual(book.get("B"), well);
 });
+
+test("what was kept goes on: who was ill is ill until it answered cleanly, with the pause that it had", () => {
+  const before = bookOf();
+  before.xid("A", 79, 0);
+  before.answered("B", 7, 0);
+  const book = bookOf();
+  book.restore(JSON.parse(JSON.stringify(before.records())), 10 * minute);
+  assert.deepEqual(book.get("A"), { state: "unhealthy", cause: "XID 79" }, "time without an agent does not make well");
+  assert.equal(book.xidOf("A"), 79);
+  probe(book, 10 * minute, 10 * minute);
+  assert.equal(book.get("A").state, "unhealthy");
+  probe(book, 10 * minute + 1, 10 * minute + 1);
+  assert.deepEqual(book.get("A"), well);
+  book.answered("B", 9, 10 * minute);
+  assert.equal(book.get("B").state, "unhealthy", "errors that came while there was no agent");
+});
+
+test("a clock that was put back keeps nobody ill for longer than the pause", () => {
+  const before = bookOf();
+  before.xid("A", 79, 1000 * minute);
+  const book = bookOf();
+  book.restore(before.records(), 0);
+  probe(book, 10_000, minute);
+  assert.deepEqual(book.get("A"), well);
+});
+
+test("there is something to keep when health changes, not with every probe or every fault of a storm", () => {
+  const book = bookOf();
+  const news = (work: () => void): boolean => {
+    const before = book.revision;
+    work();
+    return book.revision !== before;
+  };
+  book.answered("A", 0, 0);
+  assert.equal(
+    news(() => probe(book, 0, minute)),
+    false,
+  );
+  assert.equal(
+    news(() => book.xid("A", 79, minute)),
+    true,
+  );
+  assert.equal(
+    news(() => book.xid("A", 79, minute + 1)),
+    false,
+  );
+  assert.equal(
+    news(() => book.xid("A", 79, minute + 10_001)),
+    true,
+  );
+  assert.equal(
+    news(() => probe(book, 2 * minute, 3 * minute)),
+    true,
+    "it is well",
+  );
+});

@@ -2,8 +2,8 @@
  * The look at every GPU, again and again: is it well, what do its guardrails say, what do strangers use. What follows goes to the
  * ledger and to the control files, which this also keeps alive by their heartbeat.
  */
-import { setImmediate as giveWay } from "node:timers/promises";
 import type { DeviceState, Reading } from "@loretoken/nvml";
+import { noUse, TelemetryReader } from "@loretoken/telemetry";
 import type { Verdict } from "../control/block.ts";
 import type { Controls } from "../control/controls.ts";
 import { GpuGuard, type GuardSettings, sameVerdict } from "../guard/guard.ts";
@@ -13,7 +13,7 @@ import { type Log, messageOf } from "../log.ts";
 import type { Observer } from "../observer.ts";
 import type { GpuStanding, Ledger } from "../units/ledger.ts";
 import { keepSize } from "./telemetry-size.ts";
-import { nothing, ownUse, Strangers, UsageReader } from "./usage.ts";
+import { ownUse, Strangers } from "./usage.ts";
 import { withFile } from "./with-file.ts";
 
 /** A GPU that can be asked. */
@@ -34,7 +34,9 @@ export interface MonitorOptions {
   readonly log: Log;
   /** Milliseconds. */
   readonly now: () => number;
-  /** What is offered may have changed. */
+  /** Asked between the steps of a round. */
+  readonly giveWay: () => Promise<void>;
+  /** What is offered, or what is known of the GPUs' health, may have changed. */
   readonly changed: () => void;
 }
 
@@ -50,7 +52,7 @@ export class Monitor {
   readonly #readings = new Map<string, Reading>();
   readonly #verdicts = new Map<string, Verdict>();
   readonly #strangers = new Strangers();
-  readonly #usage = new UsageReader();
+  readonly #reader = new TelemetryReader();
 
   constructor(options: MonitorOptions) {
     this.#options = options;
@@ -69,7 +71,7 @@ export class Monitor {
    * the steps: Allocate does not wait for a whole round.
    */
   async round(probes: readonly Probe[], missing: readonly string[]): Promise<void> {
-    const { ledger, controls, health, now, changed } = this.#options;
+    const { ledger, controls, health, now, changed, giveWay } = this.#options;
     for (const uuid of missing) health.fault(uuid, "the GPU is not there: neither NVML nor the driver finds it", now());
     const used = new Map<string, bigint>();
     for (const probe of probes) {
@@ -160,7 +162,7 @@ export class Monitor {
 
   #apply(uuid: string): void {
     const { ledger, health, observer, log } = this.#options;
-    const before = ledger.gpus().find((gpu) => gpu.uuid === uuid)?.health;
+    const before = ledger.healthOf(uuid);
     const after = health.get(uuid);
     if (before === undefined || before.state === after.state) return;
     ledger.setHealth(uuid, after);
@@ -168,23 +170,31 @@ export class Monitor {
     observer.healthChanged({ gpuUuid: uuid, health: after });
   }
 
-  /** Keeps the telemetry file to its size, and reads from it what the container uses. */
+  /**
+   * Keeps the telemetry file to its size, and reads from it what the container uses. The one look at the file in a round: who
+   * reports gets it too.
+   */
   #ownUse(holding: Holding): bigint {
     const { telemetryBytes, contextBytes, observer, log } = this.#options;
     try {
-      const { resized, use } = withFile(holding.telemetry, (file) => {
-        return { resized: keepSize(file, telemetryBytes), use: this.#usage.read(file) };
+      const glance = withFile(holding.telemetry, (file) => {
+        const seen = this.#reader.glance(file, holding.telemetry);
+        keepSize(file, seen.fileSize, telemetryBytes);
+        return seen;
       });
-      if (resized !== undefined) {
-        log.warn({ allocation: holding.id, owner: holding.owner, bytes: resized }, "telemetry file put to its size");
-        observer.telemetryResized({ holding, bytes: resized });
+      if (glance.fileSize !== telemetryBytes) {
+        const bytes = glance.fileSize;
+        log.warn({ allocation: holding.id, owner: holding.owner, bytes }, "telemetry file put to its size");
+        observer.telemetryResized({ holding, bytes });
       }
-      return ownUse(holding, use, contextBytes);
+      observer.glanced({ holding, glance });
+      return ownUse(holding, glance.use, contextBytes);
     } catch (error) {
       // Released meanwhile, or lost: the container's next start makes a new one.
+      observer.glanced({ holding, glance: undefined });
       const missing = (error as NodeJS.ErrnoException).code === "ENOENT";
       if (!missing) log.error({ allocation: holding.id, error: messageOf(error) }, "telemetry file not checked");
-      return ownUse(holding, nothing, contextBytes);
+      return ownUse(holding, noUse, contextBytes);
     }
   }
 }

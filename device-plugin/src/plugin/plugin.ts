@@ -16,9 +16,10 @@ import type { Holding } from "../holding.ts";
 import { type Log, messageOf } from "../log.ts";
 import type { Observer } from "../observer.ts";
 import type { Store } from "../store/store.ts";
+import type { Turns } from "../turns.ts";
 import { AllocationError } from "../units/errors.ts";
-import { byNumber } from "../units/ids.ts";
-import type { Ledger, Plan } from "../units/ledger.ts";
+import { unitSet } from "../units/ids.ts";
+import type { Ledger, OfferedUnit, Plan } from "../units/ledger.ts";
 import { preferUnits } from "../units/prefer.ts";
 import { containerEdits, type DeliveredShim, type Edits, type GpuNames } from "./edits.ts";
 
@@ -38,6 +39,9 @@ export interface PluginOptions {
   readonly now: () => number;
   /** A name that no allocation had before. */
   readonly newId: () => string;
+  readonly turns: Turns;
+  /** Why no unit can be told to be free now; "" if they can. */
+  readonly doubt: () => string;
   /** An allocation is on record now, with this version of the shim. */
   readonly made: (id: string, shim: string) => void;
 }
@@ -47,7 +51,7 @@ export class VramPlugin implements DevicePlugin {
   readonly options = { getPreferredAllocationAvailable: true, preStartRequired: true };
   readonly #options: PluginOptions;
   readonly #watchers = new Set<(devices: Devices) => void>();
-  #last = "";
+  #last: readonly OfferedUnit[] = [];
 
   constructor(options: PluginOptions) {
     this.#options = options;
@@ -62,9 +66,8 @@ export class VramPlugin implements DevicePlugin {
   /** Tells who watches, if the list is another than before. */
   changed(): void {
     const offered = this.#options.ledger.offered();
-    const now = offered.map(({ id, healthy }) => `${id}${healthy ? "" : "!"}`).join();
-    if (now === this.#last) return;
-    this.#last = now;
+    if (offered === this.#last || offered.length + this.#last.length === 0) return;
+    this.#last = offered;
     const devices = this.#devices();
     this.#options.log.info(
       { units: offered.length, unhealthy: offered.filter(({ healthy }) => !healthy).length },
@@ -83,7 +86,14 @@ export class VramPlugin implements DevicePlugin {
   }
 
   /** All containers of the request or none. @throws {AllocationError} */
-  async allocate({ containerRequests }: AllocateRequest): Promise<AllocateAnswer> {
+  async allocate(request: AllocateRequest): Promise<AllocateAnswer> {
+    const { turns, store } = this.#options;
+    const answer = await turns.call(() => this.#allocate(request));
+    void store.prepare(turns.give);
+    return answer;
+  }
+
+  async #allocate({ containerRequests }: AllocateRequest): Promise<AllocateAnswer> {
     const done: Holding[] = [];
     const containerResponses: Edits[] = [];
     try {
@@ -103,15 +113,19 @@ export class VramPlugin implements DevicePlugin {
    * A container is about to start, for the first time or again. @throws {AllocationError} if nothing on record is what it holds:
    * its mounts are then gone too, and only a new pod gets new ones.
    */
-  async preStart({ devicesIds }: PreStartContainerRequest): Promise<void> {
+  preStart(request: PreStartContainerRequest): Promise<void> {
+    return this.#options.turns.call(() => this.#preStart(request));
+  }
+
+  async #preStart({ devicesIds }: PreStartContainerRequest): Promise<void> {
     const { ledger, store, controls, observer, log } = this.#options;
-    const wanted = [...devicesIds].sort(byNumber).join();
+    const wanted = unitSet(devicesIds);
     const held = ledger.holdings().filter(({ units }) => units.join() === wanted);
     if (held.length === 0) {
       throw this.#refusal(
         new AllocationError(
           "UnknownUnit",
-          `no allocation on this node holds these ${devicesIds.length} units: the agent's folder ${store.folder} was emptied; ` +
+          `no allocation on this node holds these ${devicesIds.length} units: the agent's folder ${store.folder} was emptied, or its record there damaged; ` +
             "delete the pod so that a new one is allocated",
         ),
       );
@@ -150,8 +164,9 @@ export class VramPlugin implements DevicePlugin {
 
   /** From its end to the entry in the ledger nothing waits. */
   async #planFor(ids: readonly string[]): Promise<Plan> {
-    const { ledger } = this.#options;
+    const { ledger, doubt } = this.#options;
     const plan = ledger.plan(ids);
+    if (doubt() !== "") throw new AllocationError("NodeNotReady", doubt(), { gpuUuid: plan.gpu.uuid });
     if (plan.rivals.length === 0) return plan;
     await this.#checkFree(plan);
     const gone = new Set(plan.rivals.map(({ id }) => id));

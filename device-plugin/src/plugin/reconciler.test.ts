@@ -58,6 +58,7 @@ class Bench {
       log,
       now: () => this.now,
       changed: () => undefined,
+      giveWay: async () => undefined,
       ...changes,
     });
   }
@@ -225,4 +226,37 @@ test("versions of the shim are in use as long as who has them mounted", async (t
   await bench.round([]);
   await bench.round([]);
   assert.deepEqual(bench.reconciler.shimsInUse(), new Set());
+});
+
+test("a container without a record has its units until two lists are without it; an incomplete list says nothing", async (t) => {
+  const bench = new Bench(t, { ownPod: "kube-system/agent" });
+  const held = (): [number | undefined, boolean] => {
+    const [gpu] = bench.ledger.gpus();
+    return [gpu?.held, (gpu?.guaranteed ?? 0n) > 0n];
+  };
+  bench.reconciler.adopt([], 1);
+  await bench.round([container("p", a)]);
+  assert.deepEqual(held(), [0, false]);
+  assert.notEqual(bench.reconciler.doubt, "");
+  bench.pods = new Set(["kube-system/agent"]);
+  for (let round = 0; round < 2; ++round) await bench.round([container("p", a)]);
+  assert.deepEqual(held(), [3, true]);
+  assert.equal(bench.reconciler.doubt, "");
+  assert.equal(bench.ledger.plan(a).rivals[0]?.id, "n/p/c");
+  await bench.round([]);
+  assert.deepEqual(held(), [3, true]);
+  await bench.round([]);
+  assert.deepEqual(held(), [0, false]);
+  assert.deepEqual(bench.log.messages, ["container without an allocation on record"]);
+});
+
+test("who was taken back while its owner was asked for does not come back", async (t) => {
+  const bench = new Bench(t, {
+    podUid: async () => {
+      bench.ledger.remove("h");
+      return "u";
+    },
+  });
+  await bench.hold("h", a);
+  assert.deepEqual(await bench.round([container("p", a)]), gone);
 });

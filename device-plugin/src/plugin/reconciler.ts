@@ -17,7 +17,7 @@ import { type Log, messageOf } from "../log.ts";
 import type { Observer } from "../observer.ts";
 import type { Allocation } from "../store/record.ts";
 import type { Store } from "../store/store.ts";
-import { byNumber } from "../units/ids.ts";
+import { unitSet } from "../units/ids.ts";
 import type { Ledger } from "../units/ledger.ts";
 
 export interface ReconcilerOptions {
@@ -40,6 +40,8 @@ export interface ReconcilerOptions {
   readonly now: () => number;
   /** What is offered may have changed. */
   readonly changed: () => void;
+  /** Asked between the steps of a round. */
+  readonly giveWay: () => Promise<void>;
   readonly sleep?: (milliseconds: number) => Promise<unknown>;
 }
 
@@ -67,17 +69,31 @@ export class Reconciler {
   #failing = false;
   /** The API server did not answer in this round: it is not asked for every pod. */
   #noUids = false;
+  /** Records that were damaged when the agent started: until the kubelet has said who holds what, nobody knows their units. */
+  #damaged = 0;
+  /** Containers without a record, by name, and how many lists in a row were without them. */
+  readonly #unrecorded = new Map<string, { ids: readonly string[]; absences: number }>();
 
   constructor(options: ReconcilerOptions) {
     this.#options = options;
   }
 
-  /** Takes up what was on disk. */
-  adopt(allocations: readonly Allocation[]): void {
+  /** Takes up what was on disk. @param damaged how many records there could not be understood. */
+  adopt(allocations: readonly Allocation[], damaged = 0): void {
+    this.#damaged = damaged;
     for (const { holding, shim } of allocations) {
       this.#options.ledger.put(holding);
       this.#traces.set(holding.id, newTrace(shim));
     }
+  }
+
+  /** Why no unit can be told to be free now; "" if they can. */
+  get doubt(): string {
+    if (this.#damaged === 0) return "";
+    return (
+      `${this.#damaged} allocations on this node's disk were damaged, and the kubelet has not said yet which units their ` +
+      "containers have"
+    );
   }
 
   /** An allocation that was made now. */
@@ -114,6 +130,7 @@ export class Reconciler {
     const owners = match(settled, list.containers);
     const lived = livingWith(settled, owners);
     const complete = ownPod === undefined ? undefined : list.pods.has(ownPod);
+    if (complete !== false) this.#findUnrecorded(list.containers);
     for (const holding of settled) {
       const owner = owners.get(holding.id);
       if (owner !== undefined) await this.#seen(holding, owner);
@@ -122,8 +139,29 @@ export class Reconciler {
     changed();
   }
 
+  /** Containers that have units and no record here: it was damaged, or the folder was emptied. */
+  #findUnrecorded(listed: readonly ContainerDevices[]): void {
+    const { ledger, log } = this.#options;
+    const recorded = new Set(ledger.holdings().map(({ units }) => units.join()));
+    const found = new Map(
+      listed.filter(({ ids }) => !recorded.has(unitSet(ids))).map((container) => [nameOf(container), container]),
+    );
+    for (const [name, { namespace, pod, container, ids }] of found) {
+      if (this.#unrecorded.has(name)) continue;
+      const owner = { namespace, pod, container };
+      log.warn({ owner, units: ids.length }, "container without an allocation on record");
+    }
+    for (const [name, known] of this.#unrecorded) {
+      known.absences += 1;
+      if (known.absences >= 2) this.#unrecorded.delete(name);
+    }
+    for (const [name, { ids }] of found) this.#unrecorded.set(name, { ids, absences: 0 });
+    ledger.setUnrecorded([...this.#unrecorded].map(([name, { ids }]) => ({ name, ids })));
+    this.#damaged = 0;
+  }
+
   async #seen(holding: Holding, { namespace, pod, container }: ContainerDevices): Promise<void> {
-    const { ledger, store, log } = this.#options;
+    const { ledger, store, log, giveWay } = this.#options;
     const trace = this.#trace(holding.id);
     trace.absences = 0;
     trace.seenIn = this.#kubelet;
@@ -132,8 +170,10 @@ export class Reconciler {
       return;
     const owner: Owner = { namespace, pod, container, podUid: await this.#uidOf(namespace, pod) };
     if (known !== undefined && known.pod === pod && known.container === container && owner.podUid === "") return;
+    if (!ledger.has(holding.id)) return; // taken back meanwhile
     const owned = { ...holding, owner };
     ledger.put(owned);
+    await giveWay();
     try {
       await store.update({ holding: owned, shim: trace.shim });
       log.info({ allocation: holding.id, owner }, "allocation's owner known");
@@ -169,7 +209,8 @@ export class Reconciler {
   }
 
   async #release(holding: Holding): Promise<void> {
-    const { ledger, store, controls, observer, log } = this.#options;
+    const { ledger, store, controls, observer, log, giveWay } = this.#options;
+    await giveWay();
     observer.releasing(holding);
     try {
       await store.remove(holding.id);
@@ -192,13 +233,17 @@ export class Reconciler {
   }
 }
 
+function nameOf({ namespace, pod, container }: ContainerDevices): string {
+  return `${namespace}/${pod}/${container}`;
+}
+
 function newTrace(shim: string): Trace {
   return { shim, absences: 0, absentSince: 0, seenIn: -1 };
 }
 
 /** Whose a holding is: the container that has just these units. Of several the newest: the others are of before. */
 function match(holdings: readonly Holding[], listed: readonly ContainerDevices[]): Map<string, ContainerDevices> {
-  const byUnits = new Map(listed.map((container) => [[...container.ids].sort(byNumber).join(), container]));
+  const byUnits = new Map(listed.map((container) => [unitSet(container.ids), container]));
   const owners = new Map<string, ContainerDevices>();
   for (const { id, units } of holdings.toReversed()) {
     const container = byUnits.get(units.join());

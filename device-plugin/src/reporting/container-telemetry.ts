@@ -3,6 +3,7 @@ import {
   type Alive,
   CounterSum,
   type Counters,
+  type Glance,
   liveRows,
   type RingPosition,
   readRing,
@@ -67,6 +68,7 @@ export class ContainerTelemetry {
     this.#position = ring;
     this.#tracker = new DeliveryTracker(ring);
     this.#sum = new CounterSum(counters);
+    this.#saved = { ring, counted: JSON.stringify(this.#sum.state) };
   }
 
   /** An event is about a pod by its UID, which comes from the API server and may be late. */
@@ -78,10 +80,14 @@ export class ContainerTelemetry {
     return this.#sum.totals;
   }
 
-  /** A look at the header; the whole file if there are events, or if the figures are older than `figuresEvery`. */
-  poll(now: number): void {
+  /**
+   * A look at the header; the whole file if there are events, or if the figures are older than `figuresEvery`.
+   * @param glance a look that was just taken
+   */
+  poll(now: number, glance?: Glance): void {
     this.#guarded(() => {
-      const peek = this.#options.reader.peek(this.holding.telemetry);
+      if (glance?.fault !== undefined) throw glance.fault;
+      const peek = glance ?? this.#options.reader.peek(this.holding.telemetry);
       if (peek === undefined) {
         this.#vanished();
         return;

@@ -12,8 +12,8 @@ export interface GpuNodeWriterOptions {
   node: string;
   status: () => GpuNodeStatus;
   log: Log;
-  /** The Node, if its UID is known: then the GpuNode goes with it. */
-  owner?: OwnerReference;
+  /** The Node: the GpuNode goes with it. Asked when the object is made, and now and then while nobody knows it. Throws nothing. */
+  owner: (signal?: AbortSignal) => Promise<OwnerReference | undefined>;
   clock?: Clock;
   random?: () => number;
   every?: number;
@@ -24,10 +24,12 @@ export interface GpuNodeWriterOptions {
 
 export class GpuNodeWriter {
   readonly writes = { ok: 0, error: 0 };
-  readonly #options: Required<Omit<GpuNodeWriterOptions, "owner">> & Pick<GpuNodeWriterOptions, "owner">;
+  readonly #options: Required<GpuNodeWriterOptions>;
   #written: { status: GpuNodeStatus; at: number } | undefined;
   /** Whether the object is there, as far as is known. */
   #there = false;
+  #owner: OwnerReference | undefined;
+  #ownerAskedAt = Number.NEGATIVE_INFINITY;
   #failures = 0;
 
   constructor(options: GpuNodeWriterOptions) {
@@ -81,21 +83,33 @@ export class GpuNodeWriter {
   }
 
   async #write(status: GpuNodeStatus, signal?: AbortSignal): Promise<void> {
-    if (!this.#there) await this.#apply({}, undefined, signal);
+    if (!this.#there || this.#ownerIsDue()) await this.#make(signal);
     try {
       await this.#apply({ status }, "status", signal);
     } catch (error) {
       if (!hasCode(error, 404)) throw error;
       // Someone deleted it.
-      await this.#apply({}, undefined, signal);
+      await this.#make(signal);
       await this.#apply({ status }, "status", signal);
     }
     this.#there = true;
   }
 
+  #ownerIsDue(): boolean {
+    const { clock, renewEvery } = this.#options;
+    return this.#owner === undefined && clock.now() - this.#ownerAskedAt >= renewEvery;
+  }
+
+  async #make(signal?: AbortSignal): Promise<void> {
+    this.#ownerAskedAt = this.#options.clock.now();
+    this.#owner = await this.#options.owner(signal);
+    await this.#apply({}, undefined, signal);
+  }
+
   async #apply(part: Pick<GpuNode, "status">, subresource: "status" | undefined, signal?: AbortSignal): Promise<void> {
-    const { client, node, owner } = this.#options;
-    const ownerReferences = owner === undefined || subresource !== undefined ? {} : { ownerReferences: [owner] };
+    const { client, node } = this.#options;
+    const owned = this.#owner !== undefined && subresource === undefined;
+    const ownerReferences = owned ? { ownerReferences: [this.#owner as OwnerReference] } : {};
     await apply(client, {
       resource: gpuNodeResource,
       object: { metadata: { name: node, ...ownerReferences }, ...part },

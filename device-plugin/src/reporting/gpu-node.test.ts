@@ -8,8 +8,9 @@ import type { Holding } from "../holding.ts";
 import { holdingOf, uuidOf } from "../testing/fixtures.ts";
 import { recordingLog } from "../testing/log.ts";
 import { gpuNodeStatusOf, type NodePicture } from "./gpu-node-status.ts";
-import { GpuNodeWriter } from "./gpu-node-writer.ts";
+import { GpuNodeWriter, type GpuNodeWriterOptions } from "./gpu-node-writer.ts";
 import type { GpuState } from "./gpu-state.ts";
+import { NodeOwner } from "./node-owner.ts";
 import { owner } from "./testing/node.ts";
 
 const GiB = 2 ** 30;
@@ -135,21 +136,37 @@ async function bench(context: TestContext): Promise<Bench> {
     await server.stop();
   });
   // As the API server: applying makes the object, a status of an object that is not there is not found.
-  server.answer = ({ path, body, query }) => {
+  server.answer = ({ method, path, body, query }) => {
+    if (method === "GET") return undefined;
     assert.equal(query.get("fieldManager"), "loretoken-agent");
     const name = path.replace(/\/status$/, "");
     if (path !== name && !server.objects.has(name)) return { code: 404, body: { reason: "NotFound" } };
-    server.objects.set(name, { ...server.objects.get(name), ...(body as KubeObject) });
+    const { metadata, ...rest } = body as KubeObject;
+    server.objects.set(name, {
+      ...server.objects.get(name),
+      ...rest,
+      ...(path === name ? { metadata } : {}),
+    } as KubeObject);
     return { code: 200, body };
   };
   const clock = new TestClock(now);
   const log = recordingLog();
+  const nodeOwner = new NodeOwner({ client, node: "node-1", log });
+  const owner: GpuNodeWriterOptions["owner"] = (signal) => nodeOwner.reference(signal);
   const made: Bench = {
     server,
     clock,
     log,
     status: gpuNodeStatusOf(picture()),
-    writer: new GpuNodeWriter({ client, node: "node-1", status: () => made.status, log, clock, random: () => 0 }),
+    writer: new GpuNodeWriter({
+      client,
+      node: "node-1",
+      status: () => made.status,
+      log,
+      clock,
+      owner,
+      random: () => 0,
+    }),
     written: () => server.seen.filter(({ path }) => path.endsWith("/status")).length,
   };
   return made;
@@ -219,4 +236,53 @@ test("without an API server it is tried again, ever more rarely, and written whe
   controller.abort();
   await running;
   assert.deepEqual(log.messages, ["GpuNode not written", "GpuNode not written", "GpuNode written again"]);
+});
+
+const nodePath = "/api/v1/nodes/node-1";
+const reference = (uid: string) => [{ apiVersion: "v1", kind: "Node", name: "node-1", uid }];
+
+test("the Node owns it, so that it goes with the Node; a Node made anew owns the new one", async (context) => {
+  const { server, writer, clock, log } = await bench(context);
+  const owners = (): unknown => server.objects.get(path)?.metadata?.ownerReferences;
+  server.objects.set(nodePath, { metadata: { uid: "n-1" } });
+  await writer.step();
+  assert.deepEqual(owners(), reference("n-1"));
+  server.objects.clear();
+  server.objects.set(nodePath, { metadata: { uid: "n-2" } });
+  await clock.advance(300_000);
+  await writer.step();
+  assert.deepEqual(owners(), reference("n-2"));
+  assert.deepEqual(log.messages, []);
+});
+
+test("a Node that is not known at first is asked for again, but not with every write", async (context) => {
+  const made = await bench(context);
+  const { server, writer, clock, log } = made;
+  const asked = (): number => server.seen.filter(({ path: at }) => at === nodePath).length;
+  for (let round = 0; round < 20; ++round) {
+    made.status = { ...made.status, unowned: round };
+    await writer.step();
+    await clock.advance(10_000);
+  }
+  assert.equal(asked(), 1);
+  assert.deepEqual(server.objects.get(path)?.metadata?.ownerReferences, undefined);
+  server.objects.set(nodePath, { metadata: { uid: "n-1" } });
+  await clock.advance(100_000);
+  made.status = { ...made.status, unowned: 20 };
+  await writer.step();
+  assert.deepEqual(server.objects.get(path)?.metadata?.ownerReferences, reference("n-1"));
+  assert.deepEqual(log.messages, []);
+});
+
+test("an owner that was known is stated on, though the API server does not tell it again", async (context) => {
+  const { server, writer, clock, log } = await bench(context);
+  server.objects.set(nodePath, { metadata: { uid: "n-1" } });
+  await writer.step();
+  server.objects.delete(path);
+  await clock.advance(300_000);
+  const { answer } = server;
+  server.answer = (seen) => (seen.path === nodePath ? { code: 403, body: { message: "no" } } : answer?.(seen));
+  await writer.step();
+  assert.deepEqual(server.objects.get(path)?.metadata?.ownerReferences, reference("n-1"));
+  assert.deepEqual(log.messages, ["Node's UID not known"]);
 });

@@ -3,6 +3,7 @@
  * first scrape after its end; counters come from sums that never step back.
  */
 import { readdirSync } from "node:fs";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { RecorderFigures } from "@loretoken/kube";
 import { codecs, guards, modes, pins } from "@loretoken/telemetry";
 import { Counter, Gauge, Registry } from "prom-client";
@@ -22,6 +23,8 @@ export interface MetricsOptions {
   gpuNode: { readonly writes: { readonly ok: number; readonly error: number } };
   /** Figures older than this are read anew for a scrape, milliseconds: scrapes by several servers cost one reading. */
   maxAge?: number;
+  /** Asked between the steps of a scrape; left out: everything else has a turn. */
+  giveWay?: (() => Promise<void>) | undefined;
 }
 
 type Labels = Record<string, string>;
@@ -57,9 +60,14 @@ export class Metrics {
 
   async #render(): Promise<string> {
     const start = performance.now();
+    const { watch, maxAge = 1000, giveWay = nextTurn } = this.#options;
     for (const metric of this.#metrics.values()) metric.reset();
-    this.#options.watch.refresh(this.#options.maxAge ?? 1000);
-    for (const container of newestOf(this.#options.watch.containers)) this.#container(container);
+    // Gives way after each: Allocate does not wait for a whole scrape.
+    for (const container of newestOf(watch.containers)) {
+      watch.refresh(maxAge, [container]);
+      this.#container(container);
+      await giveWay();
+    }
     for (const state of this.#options.gpus()) this.#gpu(state);
     this.#agent();
     const text = await this.registry.metrics();

@@ -1,9 +1,13 @@
 import assert from "node:assert/strict";
+import { rmSync } from "node:fs";
 import test, { type TestContext } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Client, type CoreEvent } from "@loretoken/kube";
 import { TestApiServer, until } from "@loretoken/kube/testing";
+import { TelemetryReader } from "@loretoken/telemetry";
 import { TelemetryBytes } from "@loretoken/telemetry/testing";
 import type { GpuState } from "../monitor/monitor.ts";
+import { withFile } from "../monitor/with-file.ts";
 import { gpuOf } from "../testing/fixtures.ts";
 import { Reporting } from "./reporting.ts";
 import { Node, owner } from "./testing/node.ts";
@@ -27,7 +31,7 @@ interface Bench {
   events(): [reason: string, count: number, message: string][];
 }
 
-async function bench(context: TestContext, connected = true): Promise<Bench> {
+async function bench(context: TestContext, connected = true, pollEvery = 20): Promise<Bench> {
   const node = new Node(context);
   const server = await new TestApiServer().start();
   server.answer = ({ path, body }) => (path.includes("gpunodes") ? { code: 200, body } : undefined);
@@ -39,7 +43,7 @@ async function bench(context: TestContext, connected = true): Promise<Bench> {
     holdings: () => node.holdings,
     gpus: () => [gpu],
     log: node.log,
-    pollEvery: 20,
+    ...(pollEvery === 0 ? {} : { pollEvery }),
   });
   context.after(async () => {
     await reporting.stop(); // for those that a failed test left running
@@ -130,6 +134,28 @@ test("an end without an API server takes seconds, and what waited is read again"
   again.start();
   await until("delivered", () => server.objects.size === 1);
   await again.stop();
+});
+
+test("the monitor's look at a file is the only one: what it shows is reported, what it does not waits", async (context) => {
+  const { node, reporting, events } = await bench(context, true, 0);
+  const holding = node.hold("a");
+  const file = new TelemetryBytes();
+  node.place(holding, file);
+  const reader = new TelemetryReader();
+  const glance = () => withFile(holding.telemetry, (open) => reader.glance(open, holding.telemetry));
+  reporting.start();
+  const early = glance();
+  reporting.observer.glanced({ holding, glance: early });
+  node.place(holding, file.event(1_700_000_000, { guard: 5, figure: 2 << 20, limit: 1 << 20 }));
+  reporting.observer.glanced({ holding, glance: early });
+  await sleep(100);
+  assert.deepEqual(events(), []);
+  reporting.observer.glanced({ holding, glance: glance() });
+  await until("delivered", () => events().length === 1);
+  rmSync(holding.telemetry);
+  reporting.observer.glanced({ holding, glance: undefined });
+  await reporting.stop();
+  assert.equal(events()[0]?.[0], "MemoryPromiseExceeded");
 });
 
 test("a pod's UID is the API server's word; no such pod has none", async (context) => {

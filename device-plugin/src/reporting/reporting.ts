@@ -19,7 +19,6 @@ import {
   hasCode,
   type KubeObject,
   type Outcome,
-  type OwnerReference,
   pathOf,
   type RecorderFigures,
   type Resource,
@@ -33,11 +32,12 @@ import { every, type Loop } from "../loop.ts";
 import type { GpuState as MonitoredGpu } from "../monitor/monitor.ts";
 import type { Observer } from "../observer.ts";
 import { gpuNodeStatusOf } from "./gpu-node-status.ts";
-import { GpuNodeWriter } from "./gpu-node-writer.ts";
+import { GpuNodeWriter, type GpuNodeWriterOptions } from "./gpu-node-writer.ts";
 import { type GpuState, reportedGpu } from "./gpu-state.ts";
 import { telemetryResized } from "./guard-events.ts";
 import { Metrics } from "./metrics.ts";
 import { NodeEvents } from "./node-events.ts";
+import { NodeOwner } from "./node-owner.ts";
 import { TelemetryWatch } from "./telemetry-watch.ts";
 
 export interface ReportingOptions {
@@ -49,12 +49,12 @@ export interface ReportingOptions {
   holdings: () => readonly Holding[];
   gpus: () => readonly MonitoredGpu[];
   log: Log;
-  /** The Node as the owner of its GpuNode, if its UID is known. */
-  owner?: OwnerReference | undefined;
   /** Whether a process of a container lives, for an agent that sees the host's processes. */
   alive?: Alive | undefined;
   clock?: Clock;
-  /** Milliseconds between two looks for guardrail events. */
+  /** Asked between the steps of what takes long. */
+  giveWay?: (() => Promise<void>) | undefined;
+  /** Milliseconds between two looks of its own at the telemetry files; left out: it goes by the monitor's, which `observer` is told. */
   pollEvery?: number;
 }
 
@@ -82,7 +82,7 @@ export class Reporting {
   #loop: Loop | undefined;
 
   constructor(options: ReportingOptions) {
-    const { client, node, version, holdings, log, alive, owner, clock = systemClock } = options;
+    const { client, node, version, holdings, log, alive, giveWay, clock = systemClock } = options;
     this.#options = options;
     this.#clock = clock;
     const reporter = { component: components.agent, instance: node };
@@ -92,14 +92,18 @@ export class Reporting {
     const seen = alive === undefined ? {} : { alive };
     this.#watch = new TelemetryWatch({ holdings, recorder: this.#recorder, log, now, ...seen });
     const status = () => this.#status();
-    const owned = owner === undefined ? {} : { owner };
-    this.#gpuNode = client && new GpuNodeWriter({ client, node, status, log, clock, ...owned });
+    if (client !== undefined) {
+      const nodeOwner = new NodeOwner({ client, node, log });
+      const owner: GpuNodeWriterOptions["owner"] = (signal) => nodeOwner.reference(signal);
+      this.#gpuNode = new GpuNodeWriter({ client, node, status, log, clock, owner });
+    }
     this.metrics = new Metrics({
       version,
       watch: this.#watch,
       gpus: () => this.#gpus(),
       holdings,
       recorder: this.#recorder,
+      giveWay,
       gpuNode: this.#gpuNode ?? { writes: { ok: 0, error: 0 } },
     });
     const { contentType: type } = this.metrics;
@@ -121,9 +125,9 @@ export class Reporting {
   };
 
   start(): void {
-    const { pollEvery = 1000, log } = this.#options;
+    const { pollEvery, log } = this.#options;
     const { signal } = this.#ending;
-    this.#loop = every(pollEvery, "telemetry", log, () => this.#watch.poll());
+    if (pollEvery !== undefined) this.#loop = every(pollEvery, "telemetry", log, () => this.#watch.poll());
     if (this.#delivery !== undefined) this.#running.push(this.#delivery.run(signal));
     if (this.#gpuNode !== undefined) this.#running.push(this.#gpuNode.run(signal));
   }
@@ -164,6 +168,7 @@ export class Reporting {
         const { owner } = holding;
         if (owner !== undefined) this.#recorder.record(telemetryResized(holding, owner, bytes));
       },
+      glanced: ({ holding, glance }) => this.#watch.glanced(holding, glance),
     };
   }
 

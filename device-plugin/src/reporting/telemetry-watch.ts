@@ -1,11 +1,12 @@
 /**
- * Follows the telemetry of all containers of the node: `poll` each second. Figures are for metrics and the GpuNode; guardrail
- * events go to the recorder as the pod's, once each, also over restarts of the agent.
+ * Follows the telemetry of all containers of the node: `glanced` for each file that the monitor looked at, or `poll` for all
+ * without one. Figures are for metrics and the GpuNode; guardrail events go to the recorder as the pod's, once each, also over
+ * restarts of the agent.
  *
  * An event stays in its ring until the kubelet has said whose container it is, and as long as the recorder has no room.
  */
 import type { EventRecorder } from "@loretoken/kube";
-import { type Alive, TelemetryReader } from "@loretoken/telemetry";
+import { type Alive, type Glance, TelemetryReader } from "@loretoken/telemetry";
 import type { Holding } from "../holding.ts";
 import { type Log, messageOf } from "../log.ts";
 import { ContainerTelemetry, type FollowOptions, type RingReport } from "./container-telemetry.ts";
@@ -19,7 +20,10 @@ export interface WatchOptions {
   now?: () => number;
   /** Whether a process lives; left out: known only for processes whose fellows told. See HostProcesses. */
   alive?: Alive;
-  /** How old figures may become, and how often counters that merely grew are kept on disk; milliseconds. */
+  /**
+   * How old figures may become, and how often counters that merely grew are kept on disk; milliseconds. What grew is in the
+   * telemetry file too, so that is seldom; rows that come or go, and events, are kept at once.
+   */
   figuresEvery?: number;
   saveEvery?: number;
 }
@@ -36,7 +40,7 @@ export class TelemetryWatch {
   #eventsLost = 0;
 
   constructor(options: WatchOptions) {
-    const { holdings, recorder, log, now = Date.now, alive, figuresEvery = 10_000, saveEvery = 30_000 } = options;
+    const { holdings, recorder, log, now = Date.now, alive, figuresEvery = 10_000, saveEvery = 300_000 } = options;
     this.#holdings = holdings;
     this.#recorder = recorder;
     this.#log = log;
@@ -56,14 +60,23 @@ export class TelemetryWatch {
     return this.#eventsLost;
   }
 
+  /** Goes on with a look that the monitor took; undefined: it could not. Never throws. */
+  glanced(holding: Holding, glance: Glance | undefined): void {
+    if (!this.#containers.has(holding.id)) this.#match();
+    const container = this.#containers.get(holding.id);
+    if (container === undefined) return;
+    container.holding = holding;
+    this.#look(container, () => container.poll(this.#now(), glance));
+  }
+
   /** Looks at each file, in well under a millisecond each. Never throws. */
   poll(): void {
     for (const container of this.containers) this.#look(container, () => container.poll(this.#now()));
   }
 
-  /** Makes figures at most `maxAge` milliseconds old. Never throws. */
-  refresh(maxAge: number): void {
-    for (const container of this.containers) {
+  /** Makes figures at most `maxAge` milliseconds old: those of one container, or of all. Never throws. */
+  refresh(maxAge: number, containers = this.containers): void {
+    for (const container of containers) {
       this.#look(container, () => container.refresh(this.#now(), maxAge));
     }
   }

@@ -3,17 +3,18 @@ import {
   chmodSync,
   closeSync,
   fchmodSync,
-  fdatasyncSync,
+  fdatasync,
   mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
-  renameSync,
-  rmSync,
+  rename,
+  rm,
   statSync,
   writeFileSync,
 } from "node:fs";
 import { dirname } from "node:path";
+import { promisify } from "node:util";
 
 export interface Files {
   /** One that others may pass through, whatever the umask; with those above it. */
@@ -30,9 +31,12 @@ export interface Files {
   size(path: string): Promise<number | undefined>;
 }
 
+const [datasync, move, removeAll] = [promisify(fdatasync), promisify(rename), promisify(rm)];
+
 /**
- * By synchronous calls: files are small, Allocate has 10 ms, and on a busy node each turn through the thread pool costs more than the
- * call itself.
+ * What only touches the page cache is done at once: files are small, and a turn through the thread pool costs more than the call
+ * itself. What may wait for the disk (forcing data out, a name that takes another's place, removing) waits in the pool, and nobody
+ * else with it.
  */
 export const diskFiles: Files = {
   async mkdir(path) {
@@ -44,17 +48,13 @@ export const diskFiles: Files = {
     try {
       writeFileSync(file, content);
       fchmodSync(file, mode);
-      if (lasting) fdatasyncSync(file);
+      if (lasting) await datasync(file);
     } finally {
       closeSync(file);
     }
   },
-  async rename(from, to) {
-    renameSync(from, to);
-  },
-  async remove(path) {
-    rmSync(path, { recursive: true, force: true });
-  },
+  rename: (from, to) => move(from, to),
+  remove: (path) => removeAll(path, { recursive: true, force: true }),
   async list(path) {
     return orNothing(() => readdirSync(path)) ?? [];
   },

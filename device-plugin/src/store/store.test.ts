@@ -50,6 +50,43 @@ test("what was kept is read again, all of it", async (t) => {
   assert.deepEqual(readdirSync(store.folder), ["a"]);
 });
 
+test("allocations find folders made ahead; what is left of them goes at the end, or with the next start", async (t) => {
+  const folder = folderOf(t);
+  const made: string[] = [];
+  const mkdir: Files["mkdir"] = async (path) => {
+    made.push(path);
+    await diskFiles.mkdir(path);
+  };
+  const store = new Store(folder, { ...diskFiles, mkdir }, telemetryBytes);
+  await store.load();
+  const nobodyWaits = async (): Promise<void> => undefined;
+  await store.prepare(nobodyWaits);
+  made.length = 0;
+  const allocation = allocationOf(store, "a");
+  await store.create(allocation, makeControl);
+  assert.deepEqual(made, [], "nothing was to be made");
+  assert.equal(statSync(allocation.holding.telemetry).size, telemetryBytes);
+  assert.equal(statSync(allocation.holding.telemetry).mode & 0o777, 0o666);
+  await store.prepare(nobodyWaits);
+  assert.equal(made.length, 1, "what was taken is made anew");
+  for (const id of ["b", "c", "d", "e", "f"]) await store.create(allocationOf(store, id), makeControl);
+  assert.equal(made.length, 2, "without one it is made on the spot");
+  await store.prepare(nobodyWaits);
+  const next = new Store(folder, diskFiles, telemetryBytes);
+  assert.equal((await next.load()).kept.length, 6);
+  assert.deepEqual(readdirSync(folder), ["allocations"]);
+  await next.prepare(nobodyWaits);
+  await next.close();
+  assert.deepEqual(readdirSync(folder), ["allocations"]);
+});
+
+test("a full disk leaves no folder made ahead, and is no error before an allocation needs one", async (t) => {
+  const folder = folderOf(t);
+  const store = new Store(folder, fullFrom(2), telemetryBytes);
+  await store.prepare(async () => undefined);
+  assert.deepEqual(readdirSync(join(folder, "spare")), []);
+});
+
 test("programs of any user may write telemetry, and only that; its room is really there", async (t) => {
   const store = new Store(folderOf(t), diskFiles, telemetryBytes);
   await store.load();
@@ -74,13 +111,20 @@ test("renewed telemetry is another file of zeros under the same name", async (t)
   assert.deepEqual(readFileSync(telemetry), Buffer.alloc(telemetryBytes));
 });
 
-test("what was half done is removed, what is damaged is told and left", async (t) => {
-  const store = new Store(folderOf(t), diskFiles, telemetryBytes);
+test("what was half done is removed, what is damaged is told once and put aside", async (t) => {
+  const folder = folderOf(t);
+  const store = new Store(folder, diskFiles, telemetryBytes);
   await store.load();
   await store.create(allocationOf(store, "a"), makeControl);
-  for (const name of [".new-b", ".old-c", "empty", "other", "bare"]) mkdirSync(join(store.folder, name));
-  writeFileSync(join(store.folder, "empty/allocation.json"), "");
-  writeFileSync(join(store.folder, "other/allocation.json"), readFileSync(join(store.folder, "a/allocation.json")));
+  const place = (name: string, record?: string | Buffer): void => {
+    mkdirSync(join(store.folder, name));
+    if (record !== undefined) writeFileSync(join(store.folder, name, "allocation.json"), record);
+  };
+  place(".new-b");
+  place(".old-c");
+  place("empty", "");
+  place("other", readFileSync(join(store.folder, "a/allocation.json")));
+  place("bare");
   const { kept, damaged } = await store.load();
   assert.deepEqual(
     kept.map(({ holding }) => holding.id),
@@ -90,7 +134,29 @@ test("what was half done is removed, what is damaged is told and left", async (t
   assert.equal(why.empty, "it is empty");
   assert.equal(why.other, "it names itself a");
   assert.match(why.bare ?? "", /ENOENT/);
-  assert.deepEqual(readdirSync(store.folder).sort(), ["a", "bare", "empty", "other"]);
+  assert.deepEqual(readdirSync(store.folder), ["a"]);
+  const aside = join(folder, "damaged");
+  assert.deepEqual(readdirSync(aside).sort(), ["bare", "empty", "other"]);
+  assert.equal(damaged.find(({ id }) => id === "other")?.aside, join(aside, "other"));
+  assert.deepEqual((await store.load()).damaged, []);
+  place("empty", "");
+  assert.equal((await store.load()).damaged[0]?.aside, join(aside, "empty.2"), "what lies there stays");
+});
+
+test("what cannot be put aside is told and left; a folder that may not be read says nothing about records", async (t) => {
+  const folder = folderOf(t);
+  const files: Files = { ...diskFiles };
+  const store = new Store(folder, files, telemetryBytes);
+  await store.load();
+  await store.create(allocationOf(store, "a"), makeControl);
+  writeFileSync(join(store.folder, "a/allocation.json"), "{");
+  const refuse = async (): Promise<never> => {
+    throw Object.assign(new Error("EACCES: permission denied"), { code: "EACCES" });
+  };
+  const stuck = await new Store(folder, { ...files, rename: refuse }, telemetryBytes).load();
+  assert.deepEqual(stuck.damaged, [{ id: "a", why: "it is no JSON", aside: undefined }]);
+  await assert.rejects(new Store(folder, { ...files, read: refuse }, telemetryBytes).load(), DiskError);
+  assert.deepEqual(readdirSync(store.folder), ["a"]);
 });
 
 /** The disk is full from the n-th writing step on. */

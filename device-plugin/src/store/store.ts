@@ -7,30 +7,41 @@ import { join } from "node:path";
 import type { Holding } from "../holding.ts";
 import { DiskError, type Files, replace } from "./files.ts";
 import { type Allocation, decodeRecord, encodeRecord } from "./record.ts";
+import { Spares } from "./spares.ts";
 
 /** Makes the control file, whole, at this path. */
 export type MakeControl = (path: string) => void;
 
-/** What lies there and cannot be understood. */
+/** What lay there and cannot be understood. */
 export interface Damaged {
   readonly id: string;
   readonly why: string;
+  /** Where it is now; undefined: it could not be moved. */
+  readonly aside: string | undefined;
 }
 
 const beginning = ".new-";
 const ending = ".old-";
 const recordName = "allocation.json";
+/** Reading fails so for what is no record, or no longer one; any other failure is the folder's, and says nothing about a record. */
+const damagedCodes = ["ENOENT", "ENOTDIR", "EISDIR", "EIO"];
 
 export class Store {
   readonly folder: string;
+  /** Where damaged allocations are put, for people. */
+  readonly #aside: string;
+  readonly #spares: Spares;
   readonly #files: Files;
-  readonly #telemetryBytes: number;
+  /** A telemetry file as at the beginning. */
+  readonly #zeros: Uint8Array;
 
   /** @param telemetryBytes the size of a telemetry file. */
   constructor(hostFolder: string, files: Files, telemetryBytes: number) {
     this.folder = join(hostFolder, "allocations");
+    this.#aside = join(hostFolder, "damaged");
     this.#files = files;
-    this.#telemetryBytes = telemetryBytes;
+    this.#zeros = new Uint8Array(telemetryBytes);
+    this.#spares = new Spares(join(hostFolder, "spare"), files, (folder) => this.#furnish(folder));
   }
 
   /** Where an allocation's files are on the host. */
@@ -39,20 +50,23 @@ export class Store {
   }
 
   /**
-   * All allocations. What an agent that died left half done is removed; what is damaged is left as it is and told.
+   * All allocations. What an agent that died left half done is removed; what is damaged is put aside, so that it is told once. A
+   * container that has files of it mounted keeps them.
    * @throws {DiskError}
    */
   async load(): Promise<{ kept: Allocation[]; damaged: Damaged[] }> {
     const kept: Allocation[] = [];
     const damaged: Damaged[] = [];
     try {
+      await this.#spares.clear();
       await this.#files.mkdir(this.folder);
       for (const name of await this.#files.list(this.folder)) {
         if (name.startsWith(beginning) || name.startsWith(ending)) await this.#files.remove(join(this.folder, name));
         else
           await this.#read(name).then(
             (found) => kept.push(found),
-            (error: Error) => damaged.push({ id: name, why: error.message }),
+            async (error: Error) =>
+              damaged.push({ id: name, why: whyDamaged(error), aside: await this.#putAside(name) }),
           );
       }
     } catch (error) {
@@ -61,21 +75,33 @@ export class Store {
     return { kept, damaged };
   }
 
-  /** On disk with all its files when it returns. @throws {DiskError} and then there is nothing of it. */
+  /**
+   * On disk with all its files when it returns. With a spare folder there is little to make: new files are what costs most.
+   * @throws {DiskError} and then there is nothing of it.
+   */
   async create(allocation: Allocation, makeControl: MakeControl): Promise<void> {
     const { id } = allocation.holding;
-    const folder = join(this.folder, `${beginning}${id}`);
+    const spare = this.#spares.take();
+    const folder = spare ?? join(this.folder, `${beginning}${id}`);
     try {
-      await this.#files.mkdir(folder);
-      // Filled with zeros, not left with a hole: a full disk must fail here, not at a store of the program.
-      await this.#files.write(join(folder, "telemetry"), new Uint8Array(this.#telemetryBytes), { mode: 0o666 });
+      if (spare === undefined) await this.#furnish(folder);
       makeControl(join(folder, "control"));
       await this.#files.write(join(folder, recordName), encodeRecord(allocation), { mode: 0o644, lasting: true });
       await this.#files.rename(folder, join(this.folder, id));
     } catch (error) {
       await this.#files.remove(folder).catch(() => undefined);
-      throw new DiskError("keeping an allocation", folder, error);
+      throw new DiskError("keeping an allocation", join(this.folder, id), error);
     }
+  }
+
+  /** Makes folders ahead for the next allocations, asking between them. Throws nothing: what fails, fails again in `create`. */
+  prepare(giveWay: () => Promise<void>): Promise<void> {
+    return this.#spares.prepare(giveWay);
+  }
+
+  /** Leaves nothing that no allocation needs. */
+  close(): Promise<void> {
+    return this.#spares.close();
   }
 
   /** Keeps what changed. @throws {DiskError} and then the old is kept. */
@@ -94,7 +120,7 @@ export class Store {
   async renewTelemetry(id: string): Promise<void> {
     const { telemetry } = this.filesOf(id);
     try {
-      await this.#files.write(`${telemetry}.new`, new Uint8Array(this.#telemetryBytes), { mode: 0o666 });
+      await this.#files.write(`${telemetry}.new`, this.#zeros, { mode: 0o666 });
       await this.#files.rename(`${telemetry}.new`, telemetry);
     } catch (error) {
       throw new DiskError("renewing telemetry", telemetry, error);
@@ -114,9 +140,35 @@ export class Store {
     await this.#files.remove(away).catch(() => undefined);
   }
 
+  /** What is the same in every allocation's folder. */
+  async #furnish(folder: string): Promise<void> {
+    await this.#files.mkdir(folder);
+    // Filled with zeros, not left with a hole: a full disk must fail here, not at a store of the program.
+    await this.#files.write(join(folder, "telemetry"), this.#zeros, { mode: 0o666 });
+  }
+
+  async #putAside(name: string): Promise<string | undefined> {
+    try {
+      await this.#files.mkdir(this.#aside);
+      const there = new Set(await this.#files.list(this.#aside));
+      let free = name;
+      for (let number = 2; there.has(free); ++number) free = `${name}.${number}`;
+      await this.#files.rename(join(this.folder, name), join(this.#aside, free));
+      return join(this.#aside, free);
+    } catch {
+      return undefined;
+    }
+  }
+
   async #read(name: string): Promise<Allocation> {
     const allocation = decodeRecord(await this.#files.read(join(this.folder, name, recordName)), this.filesOf(name));
     if (allocation.holding.id !== name) throw new Error(`it names itself ${allocation.holding.id}`);
     return allocation;
   }
+}
+
+/** @throws {Error} the error itself, if it says nothing about what lies there. */
+function whyDamaged(error: NodeJS.ErrnoException): string {
+  if (error.code !== undefined && !damagedCodes.includes(error.code)) throw error;
+  return error.message;
 }

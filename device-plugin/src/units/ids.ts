@@ -19,9 +19,15 @@ export function parseUnitId(id: string): Unit | undefined {
   return slot === undefined || unit === undefined ? undefined : { slot: Number(slot), unit: Number(unit) };
 }
 
-/** By slot, then by unit: the order in which people count. For IDs of ours. */
-export function byNumber(a: string, b: string): number {
-  const [left, right] = [parseUnitId(a), parseUnitId(b)];
-  if (left === undefined || right === undefined) return a < b ? -1 : Number(a > b);
-  return left.slot - right.slot || left.unit - right.unit;
+/** By slot, then by unit: the order in which people count. What is no ID of ours comes last. */
+export function inOrder(ids: Iterable<string>): string[] {
+  const last = Number.MAX_SAFE_INTEGER;
+  const keyed = [...ids].map((id) => ({ id, ...(parseUnitId(id) ?? { slot: last, unit: last }) }));
+  keyed.sort((a, b) => a.slot - b.slot || a.unit - b.unit || (a.id < b.id ? -1 : Number(a.id > b.id)));
+  return keyed.map(({ id }) => id);
+}
+
+/** Names a set of units, whatever their order. */
+export function unitSet(ids: Iterable<string>): string {
+  return inOrder(ids).join();
 }

@@ -123,3 +123,22 @@ test("a card that is entered again keeps what was found out about it", () => {
   assert.equal(ledger.gpus()[0]?.health.state, "unhealthy");
   assert.equal(ledger.gpus()[0]?.physical, 48n * GiB);
 });
+
+test("what has not changed is the same object: nobody compares lists round after round", () => {
+  const ledger = ledgerOf();
+  const holding = holdingOf("a", unitsOf(0, 0, 3));
+  ledger.put(holding);
+  const [list, [first, second]] = [ledger.offered(), ledger.gpus()];
+  ledger.put({ ...holding, owner: { namespace: "n", pod: "p", podUid: "u", container: "c" } });
+  ledger.setStrangers(uuidOf(0), 0n);
+  assert.equal(ledger.offered(), list);
+  assert.deepEqual(
+    ledger.gpus().map((gpu, index) => gpu === [first, second][index]),
+    [true, true],
+  );
+  ledger.setStrangers(uuidOf(0), 5n);
+  assert.equal(ledger.offered(), list, "so little changes no unit");
+  assert.notEqual(ledger.gpus()[0], first);
+  ledger.setHealth(uuidOf(1), { state: "unhealthy", cause: "XID 79" });
+  assert.notEqual(ledger.offered(), list);
+});

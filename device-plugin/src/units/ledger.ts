@@ -1,39 +1,18 @@
 /**
  * Who holds what on this node's GPUs, and what may still be given. Everything in memory and in one place; what must outlive the
- * agent is the store's. Nothing here waits, so a plan and its entry are one step.
+ * agent is the store's. Nothing here waits, so a plan and its entry are one step. What follows from it (standings, the list for the
+ * kubelet) is worked out when it is asked for and kept until something changes: it is asked for in every round.
  */
-import type { Size } from "../config/size.ts";
 import { formatBytes } from "../config/size.ts";
 import type { Holding } from "../holding.ts";
+import { Card, type Gpu, type GpuStanding, type Health, type OfferedUnit, type ShareSettings } from "./card.ts";
 import { AllocationError } from "./errors.ts";
-import { byNumber, parseUnitId, unitBytes, unitId } from "./ids.ts";
+import { type Claim, GpuHoldings } from "./gpu-holdings.ts";
+import { inOrder, parseUnitId, unitBytes } from "./ids.ts";
 import { groups } from "./prefer.ts";
-import { type Capacity, capacityOf, committed, guaranteeOf, unitsBackedBy } from "./shares.ts";
+import { committed, guaranteeOf } from "./shares.ts";
 
-/** A card as it is. */
-export interface Gpu {
-  readonly slot: number;
-  readonly uuid: string;
-  readonly name: string;
-  /** Bytes. */
-  readonly physical: bigint;
-  readonly numaNode?: number | undefined;
-}
-
-export type Health = { readonly state: "healthy" } | { readonly state: "unhealthy"; readonly cause: string };
-
-/** A card as it stands. */
-export interface GpuStanding extends Gpu {
-  readonly health: Health;
-  readonly capacity: Capacity;
-  /** Unit numbers offered to the kubelet: those held, and the free ones that can be backed. */
-  readonly offered: readonly number[];
-  readonly held: number;
-  /** Physical bytes guaranteed to containers. */
-  readonly guaranteed: bigint;
-  /** Physical bytes that processes outside all our containers use. */
-  readonly strangers: bigint;
-}
+export type { Gpu, GpuStanding, Health, OfferedUnit } from "./card.ts";
 
 /** What a container would get. */
 export interface Plan {
@@ -41,91 +20,112 @@ export interface Plan {
   readonly units: string[];
   readonly guaranteed: bigint;
   readonly virtualSize: bigint;
-  /** Others that hold some of these units. Only the kubelet knows whether they still live. */
-  readonly rivals: Holding[];
-}
-
-export interface OfferedUnit {
-  readonly id: string;
-  readonly gpu: Gpu;
-  readonly healthy: boolean;
-}
-
-interface Entry {
-  readonly gpu: Gpu;
-  health: Health;
-  strangers: bigint;
-}
-
-export interface LedgerSettings {
-  readonly expansion: number;
-  readonly reserve: Size;
+  /** Others that have some of these units. Only the kubelet knows whether they still live. */
+  readonly rivals: Claim[];
 }
 
 export class Ledger {
-  readonly #entries = new Map<string, Entry>();
+  readonly #cards = new Map<string, Card>();
   readonly #holdings = new Map<string, Holding>();
-  #settings: LedgerSettings;
+  readonly #onGpus = new Map<string, GpuHoldings>();
+  #settings: ShareSettings;
+  /** Oldest first; undefined: to be sorted. */
+  #inOrder: readonly Holding[] | undefined;
+  #offered: { readonly parts: readonly (readonly OfferedUnit[])[]; readonly all: readonly OfferedUnit[] } | undefined;
 
-  constructor(settings: LedgerSettings) {
+  constructor(settings: ShareSettings) {
     this.#settings = settings;
   }
 
   /** A changed expansion changes what is offered; what is held stays as it is. */
-  set settings(settings: LedgerSettings) {
+  set settings(settings: ShareSettings) {
     this.#settings = settings;
   }
 
   /** A card that is known already keeps its health. */
   addGpu(gpu: Gpu, health: Health = { state: "healthy" }): void {
-    const known = this.#entries.get(gpu.uuid);
-    this.#entries.set(gpu.uuid, known === undefined ? { gpu, health, strangers: 0n } : { ...known, gpu });
+    const known = this.#cards.get(gpu.uuid);
+    if (known === undefined) this.#cards.set(gpu.uuid, new Card(gpu, health, this.#on(gpu.uuid)));
+    else known.gpu = gpu;
   }
 
   setHealth(uuid: string, health: Health): void {
-    const entry = this.#entries.get(uuid);
-    if (entry !== undefined) entry.health = health;
+    const card = this.#cards.get(uuid);
+    if (card !== undefined) card.health = health;
+  }
+
+  /** Undefined for a card that is not known. */
+  healthOf(uuid: string): Health | undefined {
+    return this.#cards.get(uuid)?.health;
   }
 
   setStrangers(uuid: string, bytes: bigint): void {
-    const entry = this.#entries.get(uuid);
-    if (entry !== undefined) entry.strangers = bytes;
+    const card = this.#cards.get(uuid);
+    if (card !== undefined) card.strangers = bytes;
   }
 
   /** Enters an allocation, or what has changed of it. */
   put(holding: Holding): void {
     this.#holdings.set(holding.id, holding);
+    this.#on(holding.gpuUuid).put(holding);
+    this.#inOrder = undefined;
   }
 
   remove(id: string): void {
+    const holding = this.#holdings.get(id);
+    if (holding === undefined) return;
     this.#holdings.delete(id);
+    this.#on(holding.gpuUuid).remove(id);
+    this.#inOrder = undefined;
+  }
+
+  /**
+   * Containers that run here, by the kubelet's word, and of which no record is left: their units are not free, and they are counted as
+   * promised what so many units are promised now. In the place of those of before.
+   */
+  setUnrecorded(containers: readonly { readonly name: string; readonly ids: readonly string[] }[]): void {
+    for (const card of this.#cards.values()) {
+      const { capacity, uuid, slot } = card.standing(this.#settings);
+      this.#on(uuid).unrecorded = containers.flatMap(({ name: id, ids }) => {
+        const units = groups(ids).get(slot) ?? [];
+        return units.length === 0 ? [] : [{ id, units, guaranteed: guaranteeOf(capacity, units.length) }];
+      });
+    }
+  }
+
+  has(id: string): boolean {
+    return this.#holdings.has(id);
   }
 
   /** Oldest first. */
   holdings(): readonly Holding[] {
-    return [...this.#holdings.values()].sort((a, b) => a.allocatedAt - b.allocatedAt);
+    this.#inOrder ??= [...this.#holdings.values()].sort((a, b) => a.allocatedAt - b.allocatedAt);
+    return this.#inOrder;
   }
 
   gpus(): GpuStanding[] {
-    return [...this.#entries.values()].map((entry) => this.#standing(entry)).sort((a, b) => a.slot - b.slot);
+    return this.#inSlots().map((card) => card.standing(this.#settings));
   }
 
-  /** The whole list for the kubelet, in order. */
-  offered(): OfferedUnit[] {
-    return this.gpus().flatMap(({ offered, health, ...gpu }) =>
-      offered.map((unit) => ({ id: unitId(gpu.slot, unit), gpu, healthy: health.state === "healthy" })),
-    );
+  /** The whole list for the kubelet, in order. The same object as long as it is the same list. */
+  offered(): readonly OfferedUnit[] {
+    const parts = this.#inSlots().map((card) => card.units(this.#settings));
+    const before = this.#offered;
+    if (before?.parts.length === parts.length && parts.every((part, index) => part === before.parts[index])) {
+      return before.all;
+    }
+    this.#offered = { parts, all: parts.flat() };
+    return this.#offered.all;
   }
 
   /**
    * What the units would come to. Enters nothing.
-   * @param gone holdings that no longer count.
+   * @param gone who no longer counts, of the rivals.
    * @throws {AllocationError}
    */
   plan(ids: readonly string[], gone: ReadonlySet<string> = new Set()): Plan {
-    const units = [...new Set(ids)].sort(byNumber);
-    const entry = this.#entryOf(units);
-    const standing = this.#standing(entry);
+    const units = inOrder(new Set(ids));
+    const standing = this.#cardOf(units).standing(this.#settings);
     this.#checkOffered(standing, units);
     if (standing.health.state === "unhealthy") {
       throw new AllocationError("GpuUnhealthy", `GPU ${describe(standing)} is unhealthy: ${standing.health.cause}`, {
@@ -133,15 +133,15 @@ export class Ledger {
       });
     }
     const wanted = new Set(units);
-    const rivals = this.#on(standing.uuid).filter(
-      (holding) => !gone.has(holding.id) && holding.units.some((id) => wanted.has(id)),
+    const rivals = this.#on(standing.uuid).claims.filter(
+      (claim) => !gone.has(claim.id) && claim.units.some((id) => wanted.has(id)),
     );
     const guaranteed = guaranteeOf(standing.capacity, units.length);
     this.#checkBacked(standing, { units, guaranteed }, gone);
-    return { gpu: entry.gpu, units, guaranteed, virtualSize: BigInt(units.length) * unitBytes, rivals };
+    return { gpu: standing, units, guaranteed, virtualSize: BigInt(units.length) * unitBytes, rivals };
   }
 
-  #entryOf(units: readonly string[]): Entry {
+  #cardOf(units: readonly string[]): Card {
     const bySlot = groups(units);
     const strange = units.filter((id) => parseUnitId(id) === undefined);
     if (strange.length > 0 || units.length === 0) {
@@ -151,8 +151,8 @@ export class Ledger {
     }
     if (bySlot.size > 1) throw this.#scattered(bySlot, units.length);
     const [slot] = bySlot.keys();
-    const entry = [...this.#entries.values()].find(({ gpu }) => gpu.slot === slot);
-    if (entry !== undefined) return entry;
+    const card = [...this.#cards.values()].find(({ gpu }) => gpu.slot === slot);
+    if (card !== undefined) return card;
     const known = this.gpus().map((gpu) => gpu.slot);
     throw new AllocationError(
       "UnknownUnit",
@@ -175,8 +175,8 @@ export class Ledger {
   }
 
   #checkOffered({ slot, offered, capacity, uuid }: GpuStanding, units: readonly string[]): void {
-    const known = new Set(offered.map((unit) => unitId(slot, unit)));
-    const unknown = units.filter((id) => !known.has(id));
+    const known = new Set(offered);
+    const unknown = units.filter((id) => !known.has(parseUnitId(id)?.unit ?? -1));
     if (unknown.length === 0) return;
     throw new AllocationError(
       "UnknownUnit",
@@ -192,7 +192,7 @@ export class Ledger {
     wanted: { readonly units: readonly string[]; readonly guaranteed: bigint },
     gone: ReadonlySet<string>,
   ): void {
-    const others = this.#on(gpu.uuid).filter(({ id }) => !gone.has(id));
+    const others = this.#on(gpu.uuid).claims.filter(({ id }) => !gone.has(id));
     const room = gpu.capacity.usable - gpu.strangers;
     if (committed([...others, wanted]) <= room) return;
     throw new AllocationError(
@@ -204,30 +204,15 @@ export class Ledger {
     );
   }
 
-  #on(uuid: string): Holding[] {
-    return [...this.#holdings.values()].filter(({ gpuUuid }) => gpuUuid === uuid);
+  #inSlots(): Card[] {
+    return [...this.#cards.values()].sort((a, b) => a.gpu.slot - b.gpu.slot);
   }
 
-  #standing({ gpu, health, strangers }: Entry): GpuStanding {
-    const capacity = capacityOf(gpu.physical, this.#settings.expansion, this.#settings.reserve);
-    const holdings = this.#on(gpu.uuid);
-    const taken = new Set(holdings.flatMap(({ units }) => units.map((id) => parseUnitId(id)?.unit ?? -1)));
-    const guaranteed = committed(holdings);
-    const backed = unitsBackedBy(capacity, capacity.usable - strangers - guaranteed);
-    const offered = offer(taken, Math.min(capacity.units - taken.size, backed));
-    return { ...gpu, health, capacity, offered, held: taken.size, guaranteed, strangers };
+  #on(uuid: string): GpuHoldings {
+    const known = this.#onGpus.get(uuid) ?? new GpuHoldings();
+    this.#onGpus.set(uuid, known);
+    return known;
   }
-}
-
-/** Those taken and the lowest so many others, in order: of a card that offers fewer than before the highest free ones go. */
-function offer(taken: ReadonlySet<number>, free: number): number[] {
-  const offered = [...taken];
-  for (let unit = 0, left = free; left > 0; ++unit) {
-    if (taken.has(unit)) continue;
-    offered.push(unit);
-    --left;
-  }
-  return offered.sort((a, b) => a - b);
 }
 
 function describe({ slot, uuid }: Gpu): string {

@@ -1,5 +1,5 @@
 /** Which units a container should get: all on one GPU, and on the fullest that has room, so that large requests fit later. */
-import { byNumber, parseUnitId } from "./ids.ts";
+import { inOrder, parseUnitId } from "./ids.ts";
 
 export interface Wish {
   readonly available: readonly string[];
@@ -19,24 +19,23 @@ export function preferUnits({ available, must, size }: Wish): string[] {
   const missing = size - chosen.length;
   const fits = [...byGpu].filter(([slot, ids]) => ids.length >= missing && (bound.size === 0 || bound.has(slot)));
   const best = fits.sort(([slotA, a], [slotB, b]) => a.length - b.length || slotA - slotB)[0];
-  if (best !== undefined && bound.size <= 1) return [...chosen, ...best[1].slice(0, missing)].sort(byNumber);
+  if (best !== undefined && bound.size <= 1) return inOrder([...chosen, ...best[1].slice(0, missing)]);
   const rest = [...byGpu].sort(
     ([slotA, a], [slotB, b]) =>
       Number(bound.has(slotB)) - Number(bound.has(slotA)) || b.length - a.length || slotA - slotB,
   );
-  return [...chosen, ...rest.flatMap(([, ids]) => ids).slice(0, missing)].sort(byNumber);
+  return inOrder([...chosen, ...rest.flatMap(([, ids]) => ids).slice(0, missing)]);
 }
 
 /** IDs by slot, each in order. What is no ID of ours is left out. */
 export function groups(ids: readonly string[]): Map<number, string[]> {
   const bySlot = new Map<number, string[]>();
-  for (const id of ids) {
+  for (const id of inOrder(ids)) {
     const slot = parseUnitId(id)?.slot;
     if (slot === undefined) continue;
     const group = bySlot.get(slot);
     if (group === undefined) bySlot.set(slot, [id]);
     else group.push(id);
   }
-  for (const group of bySlot.values()) group.sort(byNumber);
   return bySlot;
 }

@@ -130,9 +130,7 @@ test("one round reads everything", async () => {
     marginToSlowdown: 9,
     powerMilliwatts: 500_000,
     powerLimitMilliwatts: 700_000,
-    clocks: { graphics: 345, sm: 345, memory: 3201 },
     clockReasons: ["SwPowerCap"],
     uncorrectedErrors: 1,
-    mig: { current: false, pending: false },
   });
 });

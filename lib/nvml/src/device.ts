@@ -20,10 +20,8 @@ export interface Reading {
   readonly marginToSlowdown: number | undefined;
   readonly powerMilliwatts: number | undefined;
   readonly powerLimitMilliwatts: number | undefined;
-  readonly clocks: Clocks;
   readonly clockReasons: ClockReason[] | undefined;
   readonly uncorrectedErrors: number | undefined;
-  readonly mig: MigMode | undefined;
 }
 
 /**
@@ -132,7 +130,7 @@ export class Device {
   }
 
   /**
-   * All figures of a round, or the state of a GPU that is lost: being lost throws nothing here.
+   * The figures that are watched round after round, or the state of a GPU that is lost: being lost throws nothing here.
    * @throws {NvmlError} for any other failure.
    */
   read(): (Reading & { readonly state: "working" }) | Extract<DeviceState, { state: "lost" }> {
@@ -152,10 +150,8 @@ export class Device {
       marginToSlowdown: this.marginToSlowdown(),
       powerMilliwatts: this.powerMilliwatts(),
       powerLimitMilliwatts: this.powerLimitMilliwatts(),
-      clocks: this.clocks(),
       clockReasons: this.clockReasons(),
       uncorrectedErrors: this.uncorrectedErrors(),
-      mig: this.migMode(),
     };
   }
 }

@@ -138,6 +138,21 @@ test("the sequence grows by two with each write and survives its end", (context)
   assert.equal(readControl(path).mode, "hold");
 });
 
+test("a sign of life changes the heartbeat, the sequence, and nothing else", (context) => {
+  const path = join(folder(context), "control");
+  const file = ControlFile.create(path, everything);
+  const before = readFileSync(path);
+  file.beat(77n);
+  assert.deepEqual(readControl(path), { ...controlBlock.parse(everything), heartbeat: 77n });
+  assert.equal(sequenceOf(path), 4n);
+  const after = readFileSync(path);
+  const differs = [...before.keys()].filter((at) => before[at] !== after[at]);
+  const field = (name: string): number => control.offsets.get(name) ?? 0;
+  const within = (at: number, name: string): boolean => at >= field(name) && at < field(name) + 8;
+  assert.ok(differs.every((at) => within(at, "sequence") || within(at, "heartbeat_ns")));
+  file.close();
+});
+
 const damage: [string, (path: string) => void, RegExp][] = [
   ["empty", (path) => truncateSync(path, 0), /cut short/],
   ["cut short", (path) => truncateSync(path, control.size - 1), /cut short/],

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import { decodeTelemetry } from "./file.ts";
-import { HostProcesses, liveRows } from "./liveness.ts";
+import { liveRows } from "./liveness.ts";
 import { TelemetryReader } from "./reader.ts";
 import { TelemetryBytes } from "./testing/telemetry-bytes.ts";
 import { usageOf } from "./usage.ts";
@@ -99,41 +99,3 @@ test("where no process ever held memory, the mode of each counts", () => {
   assert.deepEqual([usage.mode, usage.modeGuard, usage.modeCause], ["off", "driver", "no kernels"]);
   assert.equal(usageOf(liveRows(decodeTelemetry(file.data), () => false)).mode, "full");
 });
-
-test("processes are found by the pid of their own namespace and their start time", (context) => {
-  const proc = mkdtempSync(join(tmpdir(), "proc-"));
-  context.after(() => rmSync(proc, { recursive: true }));
-  const add = (hostPid: number, own: number, start: number, state = "S"): void => {
-    const folder = join(proc, `${hostPid}`);
-    rmSync(folder, { recursive: true, force: true });
-    writeFolder(folder, {
-      status: `Name:\tx\nNSpid:\t${hostPid}\t${own}\nThreads:\t1\n`,
-      stat: `${hostPid} (a) b) c) ${state} ${Array.from({ length: 18 }, (_, index) => index).join(" ")} ${start} 0`,
-    });
-  };
-  let now = 0;
-  const processes = new HostProcesses({ proc, now: () => now, rescanAfter: 1000 });
-  add(500, 1, 77);
-  assert.equal(processes.alive(1, 77), true);
-  assert.equal(processes.alive(2, 88), true, "not looked for yet");
-  now = 2000;
-  assert.equal(processes.alive(2, 88), false);
-  add(500, 1, 99);
-  assert.equal(processes.alive(1, 77), false);
-  add(600, 3, 55, "Z");
-  now = 4000;
-  assert.equal(processes.alive(3, 55), false);
-});
-
-test("this process is alive by the real /proc", () => {
-  const stat = readFileSync("/proc/self/stat", "utf8");
-  const start = Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19]);
-  const processes = new HostProcesses();
-  assert.equal(processes.alive(process.pid, start), true);
-  assert.equal(new HostProcesses().alive(process.pid, start - 1), false);
-});
-
-function writeFolder(folder: string, files: Record<string, string>): void {
-  mkdirSync(folder, { recursive: true });
-  for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
-}

@@ -15,6 +15,7 @@ import { parse } from "yaml";
 
 /** Every verb is in use: agent-reporting.test.ts compares with the audit log. */
 export const agentRules: readonly V1PolicyRule[] = [
+  { apiGroups: [""], resources: ["nodes"], verbs: ["get"] },
   { apiGroups: [""], resources: ["pods"], verbs: ["get"] },
   { apiGroups: [""], resources: ["events"], verbs: ["create", "patch"] },
   { apiGroups: ["loretoken.dev"], resources: ["gpunodes"], verbs: ["create", "patch"] },
