@@ -120,7 +120,7 @@ TEST_F(GuardDevice, MemoryErrorsOfBeforeDoNotCountButNewOnesDo) {
   inject("ecc_errors=3\n");
   const std::string log = logged_by_looks(1);
   EXPECT_EQ(arbiter.mode(), Mode::kHold);
-  EXPECT_NE(log.find("uncorrected errors in the GPU's memory (ECC) (3, limit 0)"), std::string::npos) << log;
+  EXPECT_NE(log.find("uncorrected errors in the GPU's memory (ECC): 3 (0, limit 0)"), std::string::npos) << log;
 }
 
 TEST_F(GuardDevice, MemoryErrorsAreSeenWithoutEventsAndWithoutTheCounter) {

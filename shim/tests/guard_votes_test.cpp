@@ -59,7 +59,14 @@ TEST(Arbiter, PaceAndStepsAreToldToo) {
   EXPECT_TRUE(arbiter.vote(LORETOKEN_GUARD_PENALTY, {.step = 1, .text = "left raw"}));
   EXPECT_FALSE(arbiter.vote(LORETOKEN_GUARDS, {.mode = Mode::kOff})) << "no such guard";
   EXPECT_EQ(arbiter.mode(), Mode::kFull);
-  EXPECT_EQ(events(before).size(), 2u);
+  EXPECT_TRUE(arbiter.vote(LORETOKEN_GUARD_THERMAL, {.text = "cool"}));
+  EXPECT_TRUE(arbiter.vote(LORETOKEN_GUARD_PENALTY, {.text = "fast"}));
+  const auto told = events(before);
+  ASSERT_EQ(told.size(), 4u);
+  for (size_t i = 0; i < told.size(); ++i) {
+    EXPECT_EQ(told[i].from_mode, told[i].to_mode);
+    EXPECT_EQ(told[i].eased, i < 2 ? 0u : 1u) << told[i].text;
+  }
 }
 
 class WaitingMemory final : public Guarded {

@@ -5,7 +5,7 @@ import { type Guard, guards, modes, type RingPosition, type TelemetryEvent } fro
 import type { Holding, Owner } from "../holding.ts";
 
 const reasonOf: Record<Guard, Reason> = {
-  none: "CompressionDisabled",
+  none: "CompressionHeld",
   integrity: "IntegrityMismatch",
   thermal: "ThermalBackoff",
   power: "PowerBackoff",
@@ -65,9 +65,9 @@ function seriesOf(holding: Holding, owner: Owner): string {
   return `${owner.container}/${holding.gpuUuid}`;
 }
 
-export function guardReason({ guard, from_mode, to_mode }: TelemetryEvent): Reason {
+export function guardReason({ guard, from_mode, to_mode, eased }: TelemetryEvent): Reason {
   const name = guards[guard] ?? "none";
-  if (to_mode < from_mode) return "CompressionResumed";
+  if (eased !== 0 || to_mode < from_mode) return "CompressionResumed";
   if (modes[to_mode] === "off" && to_mode > from_mode && !speakForThemselves.has(name)) return "CompressionDisabled";
   return reasonOf[name];
 }
@@ -105,7 +105,7 @@ function figures({ guard, figure, limit }: TelemetryEvent): string {
     case "integrity":
       return against(`${figure} mismatches`, `${limit}`);
     case "device":
-      return figure === 0 ? "" : `fault ${figure}`;
+      return figure === 0 ? "" : `XID ${figure}`;
     default:
       return against(`${figure}`, `${limit}`);
   }

@@ -1,6 +1,7 @@
 /** What happens to the node's GPUs, as Kubernetes Events on the Node. */
 import { type Reason, reasons } from "@loretoken/api";
 import type { EventRecorder, ObjectReference } from "@loretoken/kube";
+import { modes } from "@loretoken/telemetry";
 import type { Verdict } from "../control/block.ts";
 
 /** Reasons that are about nodes. */
@@ -51,6 +52,8 @@ export class NodeEvents {
     const guard = (after ?? before)?.guard;
     if (guard !== "thermal" && guard !== "power") return;
     if (after === undefined) this.#record("CompressionResumed", `GPU ${gpuUuid}: ${guard} limit kept again`, gpuUuid);
+    else if (before?.guard === guard && modes.indexOf(after.mode) < modes.indexOf(before.mode))
+      this.#record("CompressionResumed", `GPU ${gpuUuid}: ${guard}: ${verdictWords(after)}`, gpuUuid);
     else this.#record(backoffs[guard], `GPU ${gpuUuid}: ${verdictWords(after)}`, gpuUuid);
   }
 

@@ -68,6 +68,7 @@ test("what the agent observes becomes events on the node, with the figures in wo
   observer.healthChanged({ gpuUuid, health: { state: "unhealthy", cause: "XID 79" } });
   observer.healthChanged({ gpuUuid, health: { state: "healthy" } });
   observer.verdictChanged({ gpuUuid, before: undefined, after: verdict });
+  observer.verdictChanged({ gpuUuid, before: verdict, after: { ...verdict, mode: "full", backoff: 1 } });
   observer.verdictChanged({ gpuUuid, before: verdict, after: undefined });
   observer.verdictChanged({ gpuUuid, before: undefined, after: { ...verdict, guard: "device", figure: 79, limit: 0 } });
   observer.refused({
@@ -83,7 +84,7 @@ test("what the agent observes becomes events on the node, with the figures in wo
     ["GpuUnhealthy", 1, `GPU ${gpuUuid} gets no new containers: XID 79`],
     ["GpuRecovered", 1, `GPU ${gpuUuid} gets containers again after 0 s`],
     ["ThermalBackoff", 1, `GPU ${gpuUuid}: 91.0 °C, limit 87.0 °C; mode at most hold`],
-    ["CompressionResumed", 1, `GPU ${gpuUuid}: thermal limit kept again`],
+    ["CompressionResumed", 2, `GPU ${gpuUuid}: thermal limit kept again`],
     ["AllocationRefused", 1, "40 units asked for, 30 are free on one GPU"],
   ]);
 });

@@ -47,10 +47,17 @@ export const reasons = {
     figures: "what was measured, and the limit",
     todo: "see the cause in the message; it comes back by itself when a limit is kept again",
   },
+  CompressionHeld: {
+    type: "Normal",
+    on: ["Pod"],
+    when: "the policy asks that nothing new is packed: the container's mode became hold",
+    figures: "none",
+    todo: "nothing; set the policy's mode to full to pack again",
+  },
   CompressionResumed: {
     type: "Normal",
     on: ["Pod", "Node"],
-    when: "the mode became less strict again; on a node: a guardrail of a GPU no longer acts",
+    when: "a guardrail asks for less than before: a less strict mode, packing at its full rate, or allocations packed that were left raw; on a node: a guardrail of a GPU no longer acts",
     figures: "what was measured, and the limit",
     todo: "nothing",
   },
@@ -72,7 +79,7 @@ export const reasons = {
     type: "Warning",
     on: ["Pod"],
     when: "packing was put off because the GPU reported a fault",
-    figures: "number of the fault",
+    figures: "the XID, where there is one; the number of memory errors, if the card says",
     todo: "see the node's events",
   },
   GuardrailEventsLost: {

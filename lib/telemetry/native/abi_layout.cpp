@@ -153,7 +153,7 @@ int main() {
   FIELD(loretoken_event, guard);
   FIELD(loretoken_event, from_mode);
   FIELD(loretoken_event, to_mode);
-  FIELD(loretoken_event, reserved0);
+  FIELD(loretoken_event, eased);
   FIELD(loretoken_event, figure);
   FIELD(loretoken_event, limit);
   FIELD(loretoken_event, text);

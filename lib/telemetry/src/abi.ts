@@ -181,7 +181,7 @@ export const event = struct("loretoken_event", {
   guard: u32,
   from_mode: u32,
   to_mode: u32,
-  reserved0: u32,
+  eased: u32,
   figure: i64,
   limit: i64,
   text: text(128),

@@ -56,7 +56,8 @@
 #define LORETOKEN_GUARD_PENALTY 4u
 #define LORETOKEN_GUARD_MEMORY 5u  // out of room
 #define LORETOKEN_GUARD_DRIVER 6u  // the driver or the shim's own start
-#define LORETOKEN_GUARD_DEVICE 7u  // the GPU reported a fault (XID) or an uncorrected memory error (ECC)
+// The GPU reported a fault or an uncorrected memory error (ECC), or is lost. Figure: the XID, 0 where there is none.
+#define LORETOKEN_GUARD_DEVICE 7u
 
 // ---------------------------------------------------------------- control
 
@@ -198,7 +199,7 @@ struct loretoken_event {
   uint32_t guard;  // LORETOKEN_GUARD_*
   uint32_t from_mode;
   uint32_t to_mode;
-  uint32_t reserved0;
+  uint32_t eased;  // 1: the guard asks for less than before, perhaps in the same mode (pace, allocations left raw)
   uint64_t figure;
   uint64_t limit;
   char text[128];  // NUL-terminated

@@ -1,6 +1,7 @@
 #include "guard/arbiter.h"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "base/log.h"
@@ -20,6 +21,11 @@ bool same(const Vote& a, const Vote& b) {
   return a.mode == b.mode && a.backoff == b.backoff && a.step == b.step;
 }
 
+// Whether `b` asks for less than `a`.
+bool eases(const Vote& a, const Vote& b) {
+  return std::tie(b.mode, b.backoff, b.step) < std::tie(a.mode, a.backoff, a.step);
+}
+
 }  // namespace
 
 Arbiter::Arbiter(int device, Mode start) : device_(device), mode_(start) {
@@ -32,11 +38,12 @@ bool Arbiter::vote(uint32_t guard, Vote vote) {
   std::lock_guard lock(mutex_);
   const bool moved = !same(votes_[guard], vote);
   const bool stepped = votes_[guard].step != vote.step;
+  const bool eased = eases(votes_[guard], vote);
   votes_[guard] = std::move(vote);
-  return moved && decide(guard, stepped);
+  return moved && decide(guard, stepped, eased);
 }
 
-bool Arbiter::decide(uint32_t changed, bool stepped) {
+bool Arbiter::decide(uint32_t changed, bool stepped, bool eased) {
   uint32_t decider = 0;
   uint32_t backoff = 0;
   for (uint32_t guard = 0; guard < LORETOKEN_GUARDS; ++guard) {
@@ -63,7 +70,7 @@ bool Arbiter::decide(uint32_t changed, bool stepped) {
            static_cast<unsigned long long>(cause.figure), static_cast<unsigned long long>(cause.limit));
   counters(device_).guard_events[changed].fetch_add(1, std::memory_order_relaxed);
   report_event(device_, changed, static_cast<uint32_t>(old), static_cast<uint32_t>(mode), cause.figure, cause.limit,
-               cause.text.c_str());
+               cause.text.c_str(), eased);
   return true;
 }
 

@@ -39,7 +39,7 @@ class Arbiter {
   bool vote(uint32_t guard, Vote vote);
 
  private:
-  bool decide(uint32_t changed, bool stepped);  // mutex_ held
+  bool decide(uint32_t changed, bool stepped, bool eased);  // mutex_ held
 
   const int device_;
   std::mutex mutex_;

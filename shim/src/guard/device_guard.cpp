@@ -1,5 +1,7 @@
 #include "guard/device_guard.h"
 
+#include <utility>
+
 #include "base/depth.h"
 #include "base/log.h"
 #include "loretoken/abi.h"
@@ -91,7 +93,7 @@ void DeviceGuard::find_fault(const NvmlReading& reading) {
   if (reading.lost) fault("GPU lost: it must be reset", 0);
   if (reading.uncorrected) {
     if (uncorrected_ && *reading.uncorrected > *uncorrected_) {
-      fault("uncorrected errors in the GPU's memory (ECC)", *reading.uncorrected);
+      memory_fault(reading.uncorrected);
     }
     uncorrected_ = reading.uncorrected;
   }
@@ -99,7 +101,7 @@ void DeviceGuard::find_fault(const NvmlReading& reading) {
     const std::optional<NvmlEvent> event = device_.next_event();
     if (!event) return;
     if (event->memory_error) {
-      fault("uncorrected errors in the GPU's memory (ECC)", uncorrected_.value_or(0));
+      memory_fault(uncorrected_);
     } else if (is_device_fault(event->xid)) {
       fault("the GPU reported a fault (XID)", event->xid);
     } else {
@@ -109,11 +111,18 @@ void DeviceGuard::find_fault(const NvmlReading& reading) {
   }
 }
 
-void DeviceGuard::fault(const char* text, uint64_t figure) {
+void DeviceGuard::memory_fault(std::optional<uint64_t> errors) {
+  std::string text = "uncorrected errors in the GPU's memory (ECC)";
+  if (errors) text += ": " + std::to_string(*errors);
+  fault(std::move(text), 0);
+}
+
+// The first stands.
+void DeviceGuard::fault(std::string text, uint64_t xid) {
   if (fault_.mode == Mode::kHold) return;
   fault_.mode = Mode::kHold;
-  fault_.figure = figure;
-  fault_.text = text;
+  fault_.figure = xid;
+  fault_.text = std::move(text);
 }
 
 }  // namespace loretoken

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 
 #include "guard/arbiter.h"
 #include "guard/judge.h"
@@ -51,7 +52,8 @@ class DeviceGuard {
   void judge(Limited* limited, const std::optional<Judgement>& judgement, uint64_t now_ns);
   void tell_unknown(Limited* limited);
   void find_fault(const NvmlReading& reading);
-  void fault(const char* text, uint64_t figure);
+  void memory_fault(std::optional<uint64_t> errors);
+  void fault(std::string text, uint64_t xid);
 
   const int ordinal_;
   Arbiter& arbiter_;

@@ -77,17 +77,19 @@ void DeviceWatch::take_sizes(const loretoken_control_device& entry) {
 
 void DeviceWatch::take_verdict(const loretoken_control_device* entry) {
   const uint32_t guard = entry != nullptr && entry->verdict_guard < LORETOKEN_GUARDS ? entry->verdict_guard : 0;
+  // First what holds now: from one guard to another nothing resumes in between.
+  if (guard != 0) {
+    const uint32_t mode = std::min(entry->verdict_mode, LORETOKEN_MODE_OFF);
+    rt_.arbiter->vote(guard, {.mode = static_cast<Mode>(mode),
+                              .backoff = std::min<uint32_t>(entry->verdict_backoff, kMostBackoff),
+                              .figure = entry->verdict_figure,
+                              .limit = entry->verdict_limit,
+                              .text = words(guard)});
+  }
   if (verdict_guard_ != 0 && verdict_guard_ != guard) {
     rt_.arbiter->vote(verdict_guard_, {.text = entry != nullptr ? "all well again" : "the node's agent is gone"});
   }
   verdict_guard_ = guard;
-  if (guard == 0) return;
-  const uint32_t mode = std::min(entry->verdict_mode, LORETOKEN_MODE_OFF);
-  rt_.arbiter->vote(guard, {.mode = static_cast<Mode>(mode),
-                            .backoff = std::min<uint32_t>(entry->verdict_backoff, kMostBackoff),
-                            .figure = entry->verdict_figure,
-                            .limit = entry->verdict_limit,
-                            .text = words(guard)});
 }
 
 }  // namespace loretoken

@@ -136,7 +136,7 @@ void report_mode(int device, uint32_t mode, uint32_t guard, const char* cause) {
 }
 
 void report_event(int device, uint32_t guard, uint32_t from_mode, uint32_t to_mode, uint64_t figure, uint64_t limit,
-                  const char* text) {
+                  const char* text, bool eased) {
   loretoken_telemetry* file = telemetry();
   const uint64_t number = atomic(file->event_next).fetch_add(1, std::memory_order_acq_rel) + 1;
   loretoken_event& event = file->events[number % LORETOKEN_MAX_EVENTS];
@@ -149,6 +149,7 @@ void report_event(int device, uint32_t guard, uint32_t from_mode, uint32_t to_mo
   event.guard = guard;
   event.from_mode = from_mode;
   event.to_mode = to_mode;
+  event.eased = eased ? 1 : 0;
   event.figure = figure;
   event.limit = limit;
   copy_text(event.text, sizeof event.text, text);

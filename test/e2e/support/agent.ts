@@ -8,7 +8,7 @@ import { agentImage, agent as agentTar } from "./agent-image.ts";
 
 export const resource = "loretoken.dev/vram";
 /** By their paths on the node. */
-const hostFolder = "/var/lib/loretoken";
+export const hostFolder = "/var/lib/loretoken";
 const faultFolder = "/var/lib/e2e-faults";
 const port = 9410;
 
@@ -38,10 +38,16 @@ export interface Kept {
 export class Agent {
   readonly #target: Target;
   readonly #options: AgentOptions;
+  #flags: Readonly<Record<string, string>>;
 
   constructor(target: Target, options: AgentOptions) {
     this.#target = target;
     this.#options = options;
+    this.#flags = options.flags ?? {};
+  }
+
+  get gpus(): readonly string[] {
+    return this.#options.gpus;
   }
 
   /** Deploys it and waits until it is ready, which it is when it has registered. */
@@ -91,6 +97,16 @@ export class Agent {
   async replace(): Promise<void> {
     const { name, uid } = await this.#identity();
     await this.#target.pods.remove(name, 10);
+    await this.ready(uid);
+  }
+
+  /** Starts it anew with other flags beside those that it has. */
+  async configure(flags: Readonly<Record<string, string>>): Promise<void> {
+    const { uid } = await this.#identity();
+    this.#flags = { ...this.#flags, ...flags };
+    const { namespace, config } = this.#target;
+    const body = this.#daemonSet();
+    await config.makeApiClient(AppsV1Api).replaceNamespacedDaemonSet({ name: "agent", namespace, body });
     await this.ready(uid);
   }
 
@@ -197,7 +213,7 @@ export class Agent {
       "recover-seconds": "3",
       "context-size": "0MiB",
       listen: `0.0.0.0:${port}`,
-      ...this.#options.flags,
+      ...this.#flags,
     };
     const field = (name: string, fieldPath: string) => ({ name, valueFrom: { fieldRef: { fieldPath } } });
     return {

@@ -10,6 +10,7 @@ const images = path.resolve("build/e2e-images");
 export const shellImage = "loretoken.local/shell:test";
 export const nodeImage = "loretoken.local/node:test";
 export const trainImage = "loretoken.local/train:test";
+export const directedImage = "loretoken.local/directed:test";
 
 /** Static busybox. */
 export async function shell(): Promise<string> {
@@ -27,30 +28,42 @@ export async function node(): Promise<string> {
  * @throws {Error} where `make build` has not been run
  */
 export async function train(): Promise<string> {
-  const program = path.join(build, "bin/lt_train_example");
+  return onSimulator(trainImage, "lt_train_example", ["lt_train_kernels_sim.so"]);
+}
+
+/**
+ * The small programs of test/integration, which damage their own packed memory when asked; and kernels of ours that pack wrongly.
+ * @throws {Error} as `train`
+ */
+export async function directed(): Promise<string> {
+  return onSimulator(directedImage, "lt_directed", ["lt_fuzz_kernels_sim.so", "lt_wrong_kernels_sim.so"]);
+}
+
+async function onSimulator(name: string, binary: string, kernels: readonly string[]): Promise<string> {
+  const program = path.join(build, "bin", binary);
   const simulator = path.join(build, "lib/sim");
-  for (const file of [program, path.join(simulator, "libcuda.so.1")]) {
+  const driver = ["libcuda.so.1", "libnvidia-ml.so.1", "loretoken_kernels_sim.so", ...kernels];
+  for (const file of [program, ...driver.map((part) => path.join(simulator, part))]) {
     if (!existsSync(file)) throw new Error(`${file} is missing: run make build, or set LORETOKEN_BUILD`);
   }
-  const driver = ["libcuda.so.1", "libnvidia-ml.so.1", "lt_train_kernels_sim.so", "loretoken_kernels_sim.so"];
   const parts = driver.map(
-    (name): Entry => ({ kind: "file", to: `/app/lib/sim/${name}`, from: path.join(simulator, name) }),
+    (part): Entry => ({ kind: "file", to: `/app/lib/sim/${part}`, from: path.join(simulator, part) }),
   );
-  const needs = libraries([program, ...driver.map((name) => path.join(simulator, name))], [simulator]);
+  const needs = libraries([program, ...driver.map((part) => path.join(simulator, part))], [simulator]);
   return writeImage(
     {
-      name: trainImage,
+      name,
       layers: [
         [...busybox(), ...needs],
-        [{ kind: "file", to: "/app/bin/lt_train_example", from: program }, ...parts],
+        [{ kind: "file", to: `/app/bin/${binary}`, from: program }, ...parts],
       ],
       config: {
-        entrypoint: ["/app/bin/lt_train_example"],
+        entrypoint: [`/app/bin/${binary}`],
         // What is beside the shim is for cards.
         env: { LD_LIBRARY_PATH: "/app/lib/sim", LORETOKEN_KERNELS: "/app/lib/sim/loretoken_kernels_sim.so" },
       },
     },
-    place("train"),
+    place(binary),
   );
 }
 

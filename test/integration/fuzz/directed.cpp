@@ -13,7 +13,17 @@
 namespace {
 
 constexpr uint32_t kWords = 400000;  // 1.6 MB: several share a unit, none is small
-constexpr int kFillers = 60;         // 96 MB: three times the physical limit of the tests
+constexpr int kFillers = 60;         // 96 MB: three times the physical limit of most tests; others say LT_FILLERS
+
+int number_of(const char* variable, int fallback) {
+  const char* given = std::getenv(variable);
+  return given != nullptr ? std::atoi(given) : fallback;
+}
+
+int fillers() {
+  static const int count = number_of("LT_FILLERS", kFillers);
+  return count;
+}
 
 fuzz::Driver cu;
 CUmodule module;
@@ -51,7 +61,7 @@ void print_hash(CUdeviceptr at) {
 }
 
 void press(CUstream stream, uint32_t kind = 2) {
-  for (int i = 0; i < kFillers; ++i) fill(allocate(), stream, static_cast<uint32_t>(i), kind);
+  for (int i = 0; i < fillers(); ++i) fill(allocate(), stream, static_cast<uint32_t>(i), kind);
 }
 
 // The first buffer is packed; its unpack is slow; the launch that reads it must wait for it.
@@ -115,7 +125,7 @@ void reuse_after_free(CUstream a, CUstream b) {
 // More than fits the limit, of content that packs; every byte is read back at the end.
 void keep_all(CUstream a, CUstream) {
   std::vector<CUdeviceptr> kept;
-  for (int i = 0; i < kFillers; ++i) {
+  for (int i = 0; i < fillers(); ++i) {
     kept.push_back(allocate());
     fill(kept.back(), a, static_cast<uint32_t>(i), 3);
   }
@@ -125,10 +135,9 @@ void keep_all(CUstream a, CUstream) {
 
 // Buffers of three times the physical limit, changed one after the other, LT_ROUNDS times (default 4).
 void cycle(CUstream a, CUstream) {
-  const char* given = std::getenv("LT_ROUNDS");
-  const int rounds = given != nullptr ? std::atoi(given) : 4;
+  const int rounds = number_of("LT_ROUNDS", 4);
   std::vector<CUdeviceptr> kept;
-  for (int i = 0; i < kFillers; ++i) {
+  for (int i = 0; i < fillers(); ++i) {
     kept.push_back(allocate());
     fill(kept.back(), a, static_cast<uint32_t>(i), 3);
   }
@@ -272,10 +281,10 @@ void inject(CUstream stream) {
 
 // What lies packed is damaged, then read by a kernel: first the kernel's own result is asked for, then what it read. At
 // last that memory gets another content.
-void damaged(CUstream a, uint32_t kind, uint32_t fillers) {
+void damaged(CUstream a, uint32_t kind, uint32_t filler_kind) {
   const CUdeviceptr first = allocate();
   fill(first, a, 1, kind);
-  press(a, fillers);
+  press(a, filler_kind);
   inject(a);
   const CUdeviceptr sum = allocate();
   fill(sum, a, 2, 0);
@@ -299,7 +308,7 @@ void damaged_kept(CUstream a, CUstream) {
   const CUdeviceptr first = allocate();
   fill(first, a, 1, 3);
   const auto press_slowly = [&] {  // no stream holds what is packed, so that no blob has to be given up for room
-    for (uint32_t i = 0; i < kFillers; ++i) {
+    for (uint32_t i = 0; i < static_cast<uint32_t>(fillers()); ++i) {
       fill(allocate(), a, i, 1);
       check(cu.cuCtxSynchronize(), "cuCtxSynchronize");
     }

@@ -125,6 +125,7 @@ Row* row() {
 
 Card make_card(int index, uint64_t bytes) {
   Card card;
+  card.slot = index;
   card.memory_bytes = bytes;
   card.name = "LoreToken Simulated GPU";
   const uint8_t head[16] = {0x10, 0x4e, 0x70, 0x4e, 0x51, 0x4d, 0x40, 0x00, 0x80};
@@ -147,11 +148,17 @@ std::vector<Card> read_cards() {
     }
     cards.push_back(make_card(static_cast<int>(cards.size()), bytes));
   }
+  if (const char* visible = std::getenv("NVIDIA_VISIBLE_DEVICES"); visible && std::strstr(visible, "GPU-")) {
+    const std::string list = visible;
+    std::erase_if(cards, [&](const Card& card) { return list.find(uuid_text(card)) == std::string::npos; });
+  }
   return cards;
 }
 
-bool known(int device) {
-  return device >= 0 && device < kMaxDevices;
+// The machine's number of a visible card; other numbers stand for themselves, -1: none.
+int slot_of(int device) {
+  if (device < 0 || device >= kMaxDevices) return -1;
+  return static_cast<size_t>(device) < cards().size() ? cards()[static_cast<size_t>(device)].slot : device;
 }
 
 }  // namespace
@@ -191,20 +198,23 @@ std::string bus_text(const Card& card) {
 }
 
 void publish_used(int device, uint64_t bytes) noexcept {
-  if (Row* mine = known(device) ? row() : nullptr) mine->bytes[device].store(bytes, std::memory_order_relaxed);
+  const int slot = slot_of(device);
+  if (Row* mine = slot >= 0 ? row() : nullptr) mine->bytes[slot].store(bytes, std::memory_order_relaxed);
 }
 
 void publish_context(int device, bool present) noexcept {
-  if (Row* mine = known(device) ? row() : nullptr) mine->contexts[device].store(present, std::memory_order_relaxed);
+  const int slot = slot_of(device);
+  if (Row* mine = slot >= 0 ? row() : nullptr) mine->contexts[slot].store(present, std::memory_order_relaxed);
 }
 
 std::vector<Use> uses(int device) noexcept {
   std::vector<Use> living;
-  if (!known(device) || !board()) return living;
+  const int slot = slot_of(device);
+  if (slot < 0 || !board()) return living;
   for (Row& entry : board()->rows) {
     const uint64_t owner = entry.owner.load();
-    const uint64_t bytes = entry.bytes[device].load(std::memory_order_relaxed);
-    if (owner == 0 || (bytes == 0 && entry.contexts[device].load() == 0) || !alive(owner)) continue;
+    const uint64_t bytes = entry.bytes[slot].load(std::memory_order_relaxed);
+    if (owner == 0 || (bytes == 0 && entry.contexts[slot].load() == 0) || !alive(owner)) continue;
     living.push_back({static_cast<uint32_t>(owner), bytes});
   }
   return living;

@@ -1,7 +1,8 @@
 // What the simulated driver and the simulated NVML know in common: the cards, and who uses how much of their memory.
 //
 // Cards come from LORETOKEN_SIM_DEVICES, memory sizes parted by commas: "24GiB,24GiB" (default "8GiB"; GiB, MiB, KiB,
-// GB, MB or plain bytes). Memory use is shared by all processes through one small file: LORETOKEN_SIM_STATE, or
+// GB, MB or plain bytes). NVIDIA_VISIBLE_DEVICES with UUIDs, parted by commas, leaves only those of them, as NVIDIA's
+// container runtime does; other values leave all. Memory use is shared by all processes through one small file: LORETOKEN_SIM_STATE, or
 // /dev/shm/loretoken-sim-<uid>. Rows of dead processes are reclaimed (pid and start time must both match).
 #ifndef LORETOKEN_SIM_BOARD_H
 #define LORETOKEN_SIM_BOARD_H
@@ -19,6 +20,7 @@ struct Card {
   uint64_t memory_bytes = 0;
   std::string name;       // "LoreToken Simulated GPU"
   uint8_t uuid[16] = {};  // "GPU-" is followed by these bytes in 8-4-4-4-12 hexadecimal digits
+  int slot = 0;           // among all cards of the machine, visible or not
   unsigned pci_domain = 0, pci_bus = 0, pci_device = 0;
   int major = 9, minor = 0;  // compute capability
 };

@@ -46,6 +46,25 @@ TEST(Board, CardsComeFromTheEnvironmentAndDiffer) {
   EXPECT_EQ(bus_text(cards()[1]), "00000000:02:00.0");
 }
 
+// In a process of its own: cards are read once.
+TEST(BoardDeathTest, OnlyVisibleCardsAreThereAndKeepTheirPlace) {
+  testing::FLAGS_gtest_death_test_style = "threadsafe";
+  setenv("NVIDIA_VISIBLE_DEVICES", "GPU-104e704e-514d-4000-8000-000000000002", 1);
+  EXPECT_EXIT(
+      {
+        publish_used(0, 9 << 20);
+        const bool right = cards().size() == 1 && cards()[0].memory_bytes == 512ull << 20 && cards()[0].slot == 1 &&
+                           bytes_of(getpid(), 0) == 9u << 20;
+        _exit(right ? 0 : 1);
+      },
+      testing::ExitedWithCode(0), "");
+  for (const char* all : {"all", "void", ""}) {
+    setenv("NVIDIA_VISIBLE_DEVICES", all, 1);
+    EXPECT_EXIT(_exit(cards().size() == 2 ? 0 : 1), testing::ExitedWithCode(0), "") << all;
+  }
+  unsetenv("NVIDIA_VISIBLE_DEVICES");
+}
+
 TEST(Board, OtherProcessesSeeUseUntilTheProcessDies) {
   int ready[2], stop[2];
   ASSERT_EQ(pipe(ready), 0);
