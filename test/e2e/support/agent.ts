@@ -93,6 +93,25 @@ export class Agent {
     await this.ready();
   }
 
+  /** @returns a kill -9 that asks no API server; it resolves when the kubelet has started the agent again */
+  async killer(): Promise<() => Promise<void>> {
+    const { container } = await this.#identity();
+    const pid = await this.pid();
+    const { cluster } = this.#target;
+    const running = async (): Promise<string[]> => {
+      const lines = (await cluster.exec(cluster.node?.ctr("tasks", "list") ?? [])).split("\n");
+      return lines.filter((line) => line.includes("RUNNING")).map((line) => line.split(/\s+/)[0] ?? "");
+    };
+    const before = await running();
+    return async () => {
+      await cluster.exec(["sh", "-c", `kill -9 ${pid}`]);
+      await until("the agent was started again", async () => {
+        const now = await running();
+        return !now.includes(container) && now.some((id) => !before.includes(id));
+      });
+    };
+  }
+
   /** Deletes its pod; the DaemonSet makes another. */
   async replace(): Promise<void> {
     const { name, uid } = await this.#identity();

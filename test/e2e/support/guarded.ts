@@ -4,8 +4,15 @@ import { mkdirSync, renameSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { promisify } from "node:util";
 import { CoreV1Api } from "@kubernetes/client-node";
+import {
+  type Guard,
+  guards,
+  type Row,
+  type Snapshot,
+  type TelemetryEvent,
+  TelemetryReader,
+} from "@loretoken/telemetry";
 import { type Target, until } from "@loretoken/test-cluster";
-import { type Guard, guards, type Row, type Snapshot, type TelemetryEvent, TelemetryReader } from "@loretoken/telemetry";
 import { type Agent, hostFolder, type Kept, resource } from "./agent.ts";
 import { build } from "./images.ts";
 
@@ -189,7 +196,11 @@ const simulated = {
 };
 
 /** What the program prints on plain CUDA, on a card that holds all of it. */
-export async function plainly(binary: string, words: readonly string[], env: Record<string, string> = {}): Promise<string> {
+export async function plainly(
+  binary: string,
+  words: readonly string[],
+  env: Record<string, string> = {},
+): Promise<string> {
   const { stdout } = await run(path.join(build, "bin", binary), [...words], {
     env: { ...process.env, LORETOKEN_SIM_DEVICES: "8GiB", LD_LIBRARY_PATH: path.join(build, "lib/sim"), ...env },
     maxBuffer: 1 << 24,
