@@ -4,13 +4,23 @@
  * pod, with its figures; metrics agree.
  */
 import assert from "node:assert/strict";
-import path from "node:path";
 import { test } from "node:test";
 import { CoreV1Api } from "@kubernetes/client-node";
 import { needsOwnCluster, until } from "@loretoken/test-cluster";
 import { useAgent } from "./support/agent.ts";
-import { GuardedPod, type Program, plainly } from "./support/guarded.ts";
-import { build, directed, directedImage, train, trainImage } from "./support/images.ts";
+import { GuardedPod, type Program } from "./support/guarded.ts";
+import { directed, train } from "./support/images.ts";
+import {
+  braked,
+  directedOf,
+  flippedBits,
+  hashes,
+  plainDirected,
+  plainTraining,
+  results,
+  trainingOf,
+  wrongKernels,
+} from "./support/programs.ts";
 
 const own = { skip: needsOwnCluster };
 const { target, agent } = useAgent("agent-guardrails", {
@@ -31,9 +41,6 @@ const unitsOfGpu = 7;
 /** Holds twice a unit's share. */
 const training = ["--steps", "40", "--live", "280MiB"];
 const modest = ["--steps", "40", "--live", "40MiB"];
-/** So many buffers of 1.6 MB: nearly twice a unit's share. */
-const fillers = { LT_FILLERS: "160" };
-
 /** On the other GPU from first to last, with a small program that is never hurried. */
 let bystander: GuardedPod;
 
@@ -164,21 +171,26 @@ test("a flipped bit of a blob whose raw bytes are there costs nothing", own, asy
 });
 
 test("what was packed wrongly is not taken: its raw bytes stay", own, async () => {
-  const wrong = await run("wrong", "keep_all", { LORETOKEN_KERNELS: "/app/lib/sim/lt_wrong_kernels_sim.so" });
+  const wrong = await run("wrong", "keep_all", wrongKernels);
   await mismatchesAgree(wrong, "verify");
   assert.match((await wrong.told("IntegrityMismatch")).message, /does not decode to its bytes/);
   await wrong.remove();
 });
 
-test("with integrity passthrough a mismatch turns compression off", own, async () => {
-  await agent().configure({ integrity: "passthrough" });
-  const off = await run("off", "damaged_kept", { LORETOKEN_HOST: "0", LT_INJECT: flippedBits });
-  await mismatchesAgree(off, "verify");
-  assert.match((await off.told("IntegrityMismatch")).message, /a kept blob/);
-  assert.equal(off.row.mode, 2);
-  assert.equal(off.ring("integrity").filter(({ from_mode: from, to_mode: to }) => from !== to).length, 1);
-  await off.remove();
-});
+test(
+  "with integrity passthrough a mismatch turns compression off, and all bytes are kept without it",
+  own,
+  async () => {
+    await agent().configure({ integrity: "passthrough" });
+    const off = await run("off", "keep_all", wrongKernels);
+    await mismatchesAgree(off, "verify");
+    await off.told("IntegrityMismatch");
+    assert.equal(off.row.mode, 2);
+    const changes = off.ring("integrity").filter(({ from_mode: from, to_mode: to }) => from !== to);
+    assert.deepEqual([changes.length, changes[0]?.to_mode], [1, 2]);
+    await off.remove();
+  },
+);
 
 test("power that stays over its limit leads to hold, then off, and back step by step", own, async () => {
   await agent().configure({ "escalate-seconds": "3" });
@@ -203,20 +215,8 @@ test("the bystander saw nothing of all that", own, async () => {
   await rightBits(bystander, modest);
 });
 
-/** In each packed blob on the device, at the next operation: the lowest bit of a byte in its payload. */
-const flippedBits = "flip_behind=1:device:4c544b420100:8192";
-
-/** Launches take that much longer, so that the program still runs when it is looked at. */
-function braked(microseconds: number): string {
-  return `slow=cuLaunchKernel:${microseconds}`;
-}
-
 function pod(name: string, program: Program): GuardedPod {
   return new GuardedPod(name, target(), agent(), program);
-}
-
-function trainingOf(args: readonly string[], env: Record<string, string> = {}): Program {
-  return { image: trainImage, words: ["/app/bin/lt_train_example", ...args], env };
 }
 
 /** A program that has more packed than its share, and stays there. */
@@ -235,14 +235,6 @@ async function packed(program: GuardedPod): Promise<void> {
   );
 }
 
-function directedOf(scenario: string, env: Record<string, string>): Program {
-  return {
-    image: directedImage,
-    words: ["/app/bin/lt_directed", scenario, "/app/lib/sim/lt_fuzz_kernels_sim.so"],
-    env: { ...fillers, ...env },
-  };
-}
-
 /** One of the directed programs, to its end. */
 async function run(name: string, scenario: string, env: Record<string, string>): Promise<GuardedPod> {
   const program = pod(name, directedOf(scenario, { LORETOKEN_SIM_CONTROL: "/inject", ...env }));
@@ -254,32 +246,35 @@ async function run(name: string, scenario: string, env: Record<string, string>):
 
 /** Waits for the end of a directed program, which must be that of plain CUDA. */
 async function plainEnd(program: GuardedPod, scenario: string, env: Record<string, string> = {}): Promise<void> {
-  const { code, log } = await program.ended();
-  assert.equal(code, 0, log);
-  const words = [scenario, path.join(build, "lib/sim/lt_fuzz_kernels_sim.so")];
-  const hashes = /^[0-9a-f]{16}$/gm;
-  assert.deepEqual(log.match(hashes), (await plainly("lt_directed", words, { ...fillers, ...env })).match(hashes), log);
+  assert.deepEqual(await resultOf(program, hashes), hashes(await plainDirected(scenario, env)));
 }
 
 /** Lets it run to its end, which must be that of plain CUDA. */
 async function rightBits(program: GuardedPod, args: readonly string[]): Promise<void> {
   program.inject();
+  assert.deepEqual(await resultOf(program, results), results(await plainTraining(args)));
+}
+
+async function resultOf(program: GuardedPod, find: (output: string) => string[]): Promise<string[]> {
   const { code, log } = await program.ended();
   assert.equal(code, 0, log);
-  const results = /^hash \S+|loss \S+|^revisited .*/gm;
-  assert.deepEqual(log.match(results), (await plainly("lt_train_example", args)).match(results), log);
+  return find(log);
 }
 
 /** As many mismatches as were counted were written to the ring, and told at this pod as one Event. */
 async function mismatchesAgree(program: GuardedPod, kind: "verify" | "checksum"): Promise<void> {
   const { row } = program;
-  const found = kind === "verify" ? row.verify_failures : row.checksum_failures;
-  assert.ok(found >= 1, "nothing was found");
-  assert.equal(program.ring("integrity").length, found);
-  await program.told("IntegrityMismatch", found);
-  assert.deepEqual(await program.counts(), { IntegrityMismatch: found });
-  assert.equal(await program.guardrailEvents("integrity"), found);
-  assert.equal(await program.metric("loretoken_container_integrity_failures_total", `kind="${kind}"`), found);
+  const failures = { verify: row.verify_failures, checksum: row.checksum_failures };
+  assert.ok(failures[kind] >= 1, "nothing was found");
+  const all = failures.verify + failures.checksum;
+  assert.equal(program.ring("integrity").length, all);
+  await program.told("IntegrityMismatch", all);
+  assert.deepEqual(await program.counts(), { IntegrityMismatch: all });
+  assert.equal(await program.guardrailEvents("integrity"), all);
+  for (const [name, count] of Object.entries(failures)) {
+    const label = `kind="${name}"`;
+    assert.equal(await program.metric("loretoken_container_integrity_failures_total", label), count);
+  }
 }
 
 async function leftAlone(program: GuardedPod): Promise<void> {

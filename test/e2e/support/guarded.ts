@@ -1,8 +1,6 @@
 /** A program in a pod, and all that its guardrails leave behind: telemetry, Events on the pod, series in /metrics. */
-import { execFile } from "node:child_process";
 import { mkdirSync, renameSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { promisify } from "node:util";
 import { CoreV1Api } from "@kubernetes/client-node";
 import {
   type Guard,
@@ -14,11 +12,9 @@ import {
 } from "@loretoken/telemetry";
 import { type Target, until } from "@loretoken/test-cluster";
 import { type Agent, hostFolder, type Kept, resource } from "./agent.ts";
-import { build } from "./images.ts";
 
 /** By its path on the node; a folder per pod. */
 const faultFolder = "/var/lib/e2e-programs";
-const run = promisify(execFile);
 
 export interface Program {
   readonly image: string;
@@ -194,16 +190,3 @@ const simulated = {
   LORETOKEN_SIM_POISON: "0",
   LORETOKEN_PENALTY_WINDOW: "3600000",
 };
-
-/** What the program prints on plain CUDA, on a card that holds all of it. */
-export async function plainly(
-  binary: string,
-  words: readonly string[],
-  env: Record<string, string> = {},
-): Promise<string> {
-  const { stdout } = await run(path.join(build, "bin", binary), [...words], {
-    env: { ...process.env, LORETOKEN_SIM_DEVICES: "8GiB", LD_LIBRARY_PATH: path.join(build, "lib/sim"), ...env },
-    maxBuffer: 1 << 24,
-  });
-  return stdout;
-}

@@ -2,8 +2,9 @@
 //
 // Cards come from LORETOKEN_SIM_DEVICES, memory sizes parted by commas: "24GiB,24GiB" (default "8GiB"; GiB, MiB, KiB,
 // GB, MB or plain bytes). NVIDIA_VISIBLE_DEVICES with UUIDs, parted by commas, leaves only those of them, as NVIDIA's
-// container runtime does; other values leave all. Memory use is shared by all processes through one small file: LORETOKEN_SIM_STATE, or
-// /dev/shm/loretoken-sim-<uid>. Rows of dead processes are reclaimed (pid and start time must both match).
+// container runtime does; other values leave all. Memory use is shared by all processes through one small file:
+// LORETOKEN_SIM_STATE, or /dev/shm/loretoken-sim-<uid>. Rows of dead processes are reclaimed (pid and start time must
+// both match).
 #ifndef LORETOKEN_SIM_BOARD_H
 #define LORETOKEN_SIM_BOARD_H
 
