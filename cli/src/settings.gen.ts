@@ -76,10 +76,58 @@ export const settings: readonly Setting[] = [
     meaning: "log, fail, passthrough: what a checksum mismatch does",
   },
   {
+    name: "LORETOKEN_INTEGRITY_THRESHOLD",
+    type: "number 1…1000000",
+    fallback: "1",
+    meaning: "mismatches within the window from which LORETOKEN_INTEGRITY is done",
+  },
+  {
+    name: "LORETOKEN_INTEGRITY_WINDOW",
+    type: "number 1…1000000",
+    fallback: "3600",
+    meaning: "seconds within which mismatches are counted together",
+  },
+  {
+    name: "LORETOKEN_MAX_PENALTY",
+    type: "number 0…100",
+    fallback: "0",
+    meaning: "percent of the time that launches may wait for memory to be unpacked, then less is packed; 0: no limit",
+  },
+  {
+    name: "LORETOKEN_PENALTY_WINDOW",
+    type: "number 10…3600000",
+    fallback: "10000",
+    meaning: "milliseconds over which that share is taken",
+  },
+  {
+    name: "LORETOKEN_MAX_TEMPERATURE",
+    type: "number -100…200",
+    fallback: "0",
+    meaning: "degrees Celsius above which less is packed; negative: degrees to the card's slowdown; 0: no limit",
+  },
+  {
+    name: "LORETOKEN_MAX_POWER",
+    type: "number 0…200",
+    fallback: "0",
+    meaning: "percent of the enforced power limit above which less is packed; 0: no limit",
+  },
+  {
     name: "LORETOKEN_SAMPLE_EVERY",
     type: "number 1…1000000",
     fallback: "256",
     meaning: "launches of a known kernel between two pointer scans behind it; a power of two, doubled (up to 64 times) by each that finds none",
+  },
+  {
+    name: "LORETOKEN_CONTROL",
+    type: "text",
+    fallback: "",
+    meaning: "file in which a node agent states limits, policy and verdicts; empty: none",
+  },
+  {
+    name: "LORETOKEN_GUARD_PAUSE",
+    type: "number 10…60000",
+    fallback: "250",
+    meaning: "milliseconds between two looks of the guardrails",
   },
   {
     name: "LORETOKEN_TELEMETRY",
