@@ -1,8 +1,8 @@
 /**
  * Makes device-plugin/dist, what the agent's image has: the program as one file, the watching thread of NVML beside it (it is
  * found there by its name), and koffi, whose native part cannot be bundled. It is run as package.json's script "start"
- * says: with limits that keep V8 and malloc from taking memory that an agent does not need, and without its last optimiser, which costs
- * several MiB and wins nothing here.
+ * says: with limits that keep V8 and malloc from taking memory that an agent does not need (its live heap is 20 MiB), with one helper thread of
+ * V8, and without its last optimiser, which costs several MiB and wins nothing here.
  * Usage: node device-plugin/scripts/bundle.ts [another folder; package.json is looked for beside it]
  */
 import { cpSync, rmSync, statSync, writeFileSync } from "node:fs";

@@ -82,7 +82,7 @@ const figures: readonly Figure[] = [
   },
   {
     call: "nvmlDeviceGetPowerUsage",
-    field: "power.draw.instant",
+    field: "power.draw.average",
     read: (device) => watts(device.powerMilliwatts()),
     slack: 80,
   },

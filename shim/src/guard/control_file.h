@@ -1,6 +1,6 @@
-// The control file, as the agent wrote it last: whole, or not at all (seqlock of abi.h). It is opened at each look, so a
-// program that closes every descriptor of its process does not point us at something else, and never mapped, so a file
-// that is cut short cannot raise SIGBUS.
+// The control file, as the agent wrote it last: whole, or not at all (seqlock of abi.h). It is opened at each look, so
+// a program that closes every descriptor of its process does not point us at something else, and never mapped, so a
+// file that is cut short cannot raise SIGBUS.
 #pragma once
 
 #include <string>

@@ -35,7 +35,9 @@ const char* words(uint32_t guard) {
 }  // namespace
 
 DeviceWatch::DeviceWatch(DeviceRuntime& device, const uint8_t* uuid)
-    : rt_(device), card_(device.ordinal, *device.arbiter), penalty_(device.ordinal, *device.arbiter, *device.residency->guarded()) {
+    : rt_(device),
+      card_(device.ordinal, *device.arbiter),
+      penalty_(device.ordinal, *device.arbiter, *device.residency->guarded()) {
   std::memcpy(uuid_, uuid, sizeof uuid_);
 }
 

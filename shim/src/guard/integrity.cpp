@@ -38,7 +38,8 @@ void IntegrityGuard::mismatch(const char* what, uint32_t unit, uint32_t bad_bloc
   if (figure >= threshold) reached_.store(true, std::memory_order_release);
   if (figure >= threshold && policy().integrity.load(std::memory_order_relaxed) == Integrity::kPassthrough) {
     distrusts_.store(true, std::memory_order_relaxed);
-    if (arbiter_.vote(LORETOKEN_GUARD_INTEGRITY, {.mode = Mode::kOff, .figure = figure, .limit = threshold, .text = text})) {
+    if (arbiter_.vote(LORETOKEN_GUARD_INTEGRITY,
+                      {.mode = Mode::kOff, .figure = figure, .limit = threshold, .text = text})) {
       return;
     }
   }

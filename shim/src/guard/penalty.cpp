@@ -28,7 +28,8 @@ Strain strain_of(uint32_t share, uint32_t limit) {
 
 uint32_t permille_of(uint64_t waited_ns, uint64_t window_ns) {
   if (window_ns == 0) return 0;
-  return static_cast<uint32_t>(std::min(1000.0, 1000.0 * static_cast<double>(waited_ns) / static_cast<double>(window_ns)));
+  return static_cast<uint32_t>(
+      std::min(1000.0, 1000.0 * static_cast<double>(waited_ns) / static_cast<double>(window_ns)));
 }
 
 void PenaltyGuard::look(uint64_t now_ns) {

@@ -1,6 +1,6 @@
 // The penalty guardrail of one device: the share of the time that launches waited for memory to come back, per window,
-// against policy().max_penalty_permille. Over it, the allocations that cost most per byte won are left raw; if that does
-// not help, mode hold, then off; back after windows of calm, more of them with each relapse.
+// against policy().max_penalty_permille. Over it, the allocations that cost most per byte won are left raw; if that
+// does not help, mode hold, then off; back after windows of calm, more of them with each relapse.
 //
 // What counts as waiting: the time that calls of the program spent waiting for room (on the host), and the time that
 // unpacks ran which an operation waits for (on the GPU). Work that hides one of them makes the true share smaller.

@@ -172,7 +172,8 @@ CUresult ReachCore::copy(std::span<const CopySpec> specs, StreamSlot& slot, bool
     if (carry(spec, async, kCpuScanBytes, &carried)) blocking = Blocking::kYes;
     unseen |= carried.unseen;
     if (!carried.scan) continue;
-    if (carried.habit != nullptr && !carried.unseen && policy().pointers.load(std::memory_order_relaxed) == Pointers::kLearned &&
+    if (carried.habit != nullptr && !carried.unseen &&
+        policy().pointers.load(std::memory_order_relaxed) == Pointers::kLearned &&
         !functions.wants_scan(*carried.habit, false)) {
       continue;
     }

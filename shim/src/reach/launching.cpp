@@ -41,7 +41,9 @@ void ReachCore::await_reports(const Behaviour& behaviour) {
 
 bool ReachCore::launch_plainly(FunctionInfo& info, void** params, void** extra, StreamSlot& slot, DriverCall call,
                                CUresult* result) {
-  if (strict_check() || policy().pointers.load(std::memory_order_relaxed) != Pointers::kLearned || streams().any_capture()) return false;
+  if (strict_check() || policy().pointers.load(std::memory_order_relaxed) != Pointers::kLearned ||
+      streams().any_capture())
+    return false;
   Section section;
   ReachSet set;
   Walk walk(&set);

@@ -165,18 +165,15 @@ void charge_under(int device, int index) {
 }
 
 void charge(int device, uint64_t bytes) {
-  atomic(process()->charged[charge_index(device)])
-      .fetch_add(bytes, std::memory_order_relaxed);
+  atomic(process()->charged[charge_index(device)]).fetch_add(bytes, std::memory_order_relaxed);
 }
 
 void discharge(int device, uint64_t bytes) {
-  atomic(process()->charged[charge_index(device)])
-      .fetch_sub(bytes, std::memory_order_relaxed);
+  atomic(process()->charged[charge_index(device)]).fetch_sub(bytes, std::memory_order_relaxed);
 }
 
 uint64_t charged(int device) {
-  return atomic(process()->charged[charge_index(device)])
-      .load(std::memory_order_relaxed);
+  return atomic(process()->charged[charge_index(device)]).load(std::memory_order_relaxed);
 }
 
 uint64_t charged_by_others(int device) {

@@ -82,7 +82,7 @@ class Engine final : public Residency, public Guarded {
   Made start_unpack(Unit& unit, std::vector<Unit*>* batch);  // mutex_ held: maps, adds to the batch
   // mutex_ held: queues the batch's unpacks. `awaited`: for an operation of the program.
   CUresult flush(std::vector<Unit*>* batch, bool awaited = true);
-  void settle(bool wait_for_first = false);                  // mutex_ held: kArriving → kRaw for what has arrived
+  void settle(bool wait_for_first = false);  // mutex_ held: kArriving → kRaw for what has arrived
   void settled(Unit& unit, bool context_lost);
   std::shared_ptr<OwnedEvent> take_event();
   void give_event(std::shared_ptr<OwnedEvent> event);
@@ -166,14 +166,14 @@ class Engine final : public Residency, public Guarded {
   std::chrono::nanoseconds dry_{0};  // spent in rounds without a win while a thread waits
   uint32_t short_patience_ = 0;      // times in a row that scans took longer than await_scans() gave them
   bool woken_ = false;
-  bool waits_for_streams_ = false;                // this round could have won more if a stream were further
-  uint64_t penalised_ = 0;                        // bytes that stay raw for their penalty
-  uint64_t told_of_memory_ns_ = 0;                // when the last event of want of memory was written
+  bool waits_for_streams_ = false;                   // this round could have won more if a stream were further
+  uint64_t penalised_ = 0;                           // bytes that stay raw for their penalty
+  uint64_t told_of_memory_ns_ = 0;                   // when the last event of want of memory was written
   std::vector<std::shared_ptr<OwnedEvent>> events_;  // spare ones
-  bool host_full_ = false;                        // the host arena refused; cleared when something leaves it
-  std::atomic<bool> unpacking_{false};            // arrivals_ is not empty
-  std::atomic<bool> damage_untold_{false};        // found, and not yet returned by any call
-  std::atomic<int> context_error_{CUDA_SUCCESS};  // of a wait of the mover's; the context is lost
+  bool host_full_ = false;                           // the host arena refused; cleared when something leaves it
+  std::atomic<bool> unpacking_{false};               // arrivals_ is not empty
+  std::atomic<bool> damage_untold_{false};           // found, and not yet returned by any call
+  std::atomic<int> context_error_{CUDA_SUCCESS};     // of a wait of the mover's; the context is lost
   std::atomic<bool> stop_{false};
   std::thread mover_;
 };

@@ -31,7 +31,8 @@ void share_out(std::span<Unit* const> units, uint64_t ns) {
   uint64_t bytes = 0;
   for (const Unit* unit : units) bytes += unit->bytes;
   for (Unit* unit : units) {
-    unit->cost_ns += static_cast<uint64_t>(static_cast<double>(ns) * static_cast<double>(unit->bytes) / static_cast<double>(bytes));
+    unit->cost_ns +=
+        static_cast<uint64_t>(static_cast<double>(ns) * static_cast<double>(unit->bytes) / static_cast<double>(bytes));
   }
 }
 

@@ -1,8 +1,8 @@
 // The mover: one thread per device that keeps a low-water mark of physical memory free and makes room on demand.
 //
 // Order of what it gives up: memory without content, blobs kept for units that keep changing, cold raw units (packed),
-// all kept blobs, packed blobs (spilled to the host). In modes hold and off nothing new is packed; the rest goes on. Last
-// of all, so that nothing the program was promised fails: packing whatever the mode is (docs/adr/0007).
+// all kept blobs, packed blobs (spilled to the host). In modes hold and off nothing new is packed; the rest goes on.
+// Last of all, so that nothing the program was promised fails: packing whatever the mode is (docs/adr/0007).
 #include <algorithm>
 #include <chrono>
 

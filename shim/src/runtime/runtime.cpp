@@ -152,7 +152,8 @@ DeviceRuntime* Runtime::set_up(int ordinal, CUcontext context) {
   counted.physical_total.store(made->physical_total, std::memory_order_relaxed);
   counted.limit.store(made->limit, std::memory_order_relaxed);
   counted.virtual_size.store(made->virtual_size, std::memory_order_relaxed);
-  if (made->arbiter->decided_by() == 0) report_mode(ordinal, static_cast<uint32_t>(made->arbiter->mode()), 0, "settings");
+  if (made->arbiter->decided_by() == 0)
+    report_mode(ordinal, static_cast<uint32_t>(made->arbiter->mode()), 0, "settings");
   log_info("device %d: %s of physical memory are told as %s", ordinal, format_bytes(made->limit).c_str(),
            format_bytes(made->virtual_size).c_str());
   static const int registered = atexit(at_exit);

@@ -37,8 +37,8 @@ struct DeviceRuntime {
   std::atomic<uint64_t> limit{0};         // physical limit of this process group, bytes; the agent may change it
   std::atomic<uint64_t> virtual_size{0};  // bytes the program is told; the agent may change it
   uint64_t unit_max = 0;                  // largest unit, bytes: clamp(limit/32, 2 MiB, 256 MiB), a power of two
-  std::atomic<bool> closed{false};   // the context is being destroyed: threads of ours make no further driver call
-  std::unique_ptr<Arbiter> arbiter;  // nullptr, as the guard: not watched, the settings hold
+  std::atomic<bool> closed{false};        // the context is being destroyed: threads of ours make no further driver call
+  std::unique_ptr<Arbiter> arbiter;       // nullptr, as the guard: not watched, the settings hold
   std::unique_ptr<IntegrityGuard> integrity;
   std::unique_ptr<Physical> physical;
   std::unique_ptr<BlobArena> blobs;

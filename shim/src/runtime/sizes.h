@@ -23,8 +23,8 @@ struct DeviceSizes {
 // workspaces (3 % of the card, at most 1 GiB). A limit above the card is cut to it, with a warning.
 DeviceSizes plan_sizes(uint64_t total, uint64_t free, const Settings& settings);
 
-// The same for a device; what the control file states goes before the settings. Without a current context on it (*final = false) the card's total stands for what is free.
-// False: the driver does not answer.
+// The same for a device; what the control file states goes before the settings. Without a current context on it (*final
+// = false) the card's total stands for what is free. False: the driver does not answer.
 bool device_sizes(CUdevice device, Guard& guard, DeviceSizes* sizes, bool* final);
 
 }  // namespace loretoken

@@ -2,6 +2,8 @@
 // operation is slow, or one address that is not found ends the program. Prints the hash of what they computed.
 #include <unistd.h>
 
+#include <unistd.h>
+
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -133,15 +135,19 @@ void keep_all(CUstream a, CUstream) {
   for (const CUdeviceptr at : kept) print_hash(at);
 }
 
-// Buffers of three times the physical limit, changed one after the other, LT_ROUNDS times (default 4).
+// Buffers of three times the physical limit, changed one after the other, LT_ROUNDS times (default 4), or until the file
+// LT_UNTIL is there; then LT_ROUNDS is the most. Prints how many rounds there were.
 void cycle(CUstream a, CUstream) {
+  const char* until = std::getenv("LT_UNTIL");
   const int rounds = number_of("LT_ROUNDS", 4);
+  const auto told_to_end = [&] { return until != nullptr && access(until, F_OK) == 0; };
   std::vector<CUdeviceptr> kept;
   for (int i = 0; i < fillers(); ++i) {
     kept.push_back(allocate());
     fill(kept.back(), a, static_cast<uint32_t>(i), 3);
   }
-  for (int round = 0; round < rounds; ++round) {
+  int round = 0;
+  for (; round < rounds && !told_to_end(); ++round) {
     for (size_t i = 0; i < kept.size(); ++i) {
       uint32_t words = kWords;
       uint32_t key = static_cast<uint32_t>(round);
@@ -151,6 +157,7 @@ void cycle(CUstream a, CUstream) {
     }
     check(cu.cuStreamSynchronize(a), "cuStreamSynchronize");
   }
+  std::printf("%d\n", round);
   for (const CUdeviceptr at : kept) print_hash(at);
 }
 
