@@ -1,5 +1,6 @@
 // Contexts and streams that go away: what we know about their streams goes with them.
 #include "hooks/hooks.h"
+#include "residency/residency.h"
 #include "runtime/runtime.h"
 #include "streams/streams.h"
 
@@ -21,6 +22,7 @@ CUresult release_primary(Real real, CUdevice device) {
   if (ours == nullptr) return real(device);
   const CUcontext context = ours->context;
   ours->closed.store(true, std::memory_order_release);
+  ours->residency->rest();
   const CUresult result = real(device);
   unsigned flags = 0;
   int active = 0;

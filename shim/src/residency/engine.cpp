@@ -59,6 +59,13 @@ void Engine::stop() {
   if (mover_.joinable()) mover_.join();
 }
 
+// Its results lie in memory of the context.
+void Engine::rest() {
+  Lock lock(mutex_);
+  mover_wake_.notify_all();
+  changed_.wait(lock, [&] { return !making_room_; });
+}
+
 bool Engine::usable() const {
   return work_.ready() && unpack_stream_ != nullptr && pack_stream_ != nullptr && pack_done_ != nullptr;
 }

@@ -37,6 +37,7 @@ class Engine final : public Residency, public Guarded {
   void unpin(Unit& unit, Pin reason) override;
   void discard_content(Unit& unit) override;
   void trim(uint64_t keep) override;
+  void rest() override;
   void stop() override;
   Guarded* guarded() override { return this; }
 
@@ -166,6 +167,7 @@ class Engine final : public Residency, public Guarded {
   std::chrono::nanoseconds dry_{0};  // spent in rounds without a win while a thread waits
   uint32_t short_patience_ = 0;      // times in a row that scans took longer than await_scans() gave them
   bool woken_ = false;
+  bool making_room_ = false;                         // the mover is in make_room(), which unlocks
   bool waits_for_streams_ = false;                   // this round could have won more if a stream were further
   uint64_t penalised_ = 0;                           // bytes that stay raw for their penalty
   uint64_t told_of_memory_ns_ = 0;                   // when the last event of want of memory was written

@@ -83,8 +83,10 @@ void Engine::mover_main() {
     woken_ = false;
     waits_for_streams_ = false;
     const auto began = std::chrono::steady_clock::now();
+    making_room_ = true;
     const uint64_t won = make_room(target, lock);
-    if (won != 0) changed_.notify_all();
+    making_room_ = false;
+    if (won != 0 || closing()) changed_.notify_all();
     if (won != 0 || wanted_ == 0) dry_ = 0ns;
     if (room() >= target || won != 0 || stop_) continue;
     // Units held by running calls may still come free, so one dry round proves nothing.
@@ -167,7 +169,7 @@ void Engine::rest_after_packing(std::chrono::nanoseconds took, Lock& lock) {
   if (backoff == 0) return;
   const auto rest = took * ((1 << std::min(backoff, 10u)) - 1);
   const std::chrono::nanoseconds most = wanted_ != 0 ? 100ms : 2000ms;
-  mover_wake_.wait_for(lock, std::min(rest, most), [&] { return stop_.load(); });
+  mover_wake_.wait_for(lock, std::min(rest, most), [&] { return closing(); });
 }
 
 uint64_t Engine::reclaim_idle(uint64_t target) {

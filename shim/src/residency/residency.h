@@ -64,6 +64,10 @@ class Residency {
   // What the guardrails see of it and may do; nullptr: nothing.
   virtual Guarded* guarded() { return nullptr; }
 
+  // Once DeviceRuntime::closed is set: background work that uses the context is over at return, and starts again only
+  // when `closed` was taken back. Waits for the GPU.
+  virtual void rest() {}
+
   // The process is ending: background work is over at return and never starts again; what waits for it gives up.
   virtual void stop() {}
 };

@@ -223,6 +223,7 @@ void Runtime::context_closing(CUcontext context) {
     if (device == nullptr || device->context != context) continue;
     refused_[ordinal].store(true, std::memory_order_release);
     device->closed.store(true, std::memory_order_release);
+    device->residency->rest();
     devices_[ordinal].store(nullptr, std::memory_order_release);
     guard_->forget(ordinal);
     log_info("device %d: its context is destroyed; it runs on plain CUDA from here on", ordinal);

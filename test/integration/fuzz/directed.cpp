@@ -135,8 +135,19 @@ void keep_all(CUstream a, CUstream) {
   for (const CUdeviceptr at : kept) print_hash(at);
 }
 
-// Buffers of three times the physical limit, changed one after the other, LT_ROUNDS times (default 4), or until the file
-// LT_UNTIL is there; then LT_ROUNDS is the most. Prints how many rounds there were.
+// The context goes while memory is being packed: results that the mover waits for lie in it.
+void release_early(CUstream a, CUstream) {
+  const CUdeviceptr first = allocate();
+  fill(first, a, 1, 3);
+  check(cu.cuStreamSynchronize(a), "cuStreamSynchronize");
+  print_hash(first);
+  press(a, 3);
+  check(cu.cuDevicePrimaryCtxRelease_v2(0), "cuDevicePrimaryCtxRelease");
+  usleep(300'000);
+}
+
+// Buffers of three times the physical limit, changed one after the other, LT_ROUNDS times (default 4), or until the
+// file LT_UNTIL is there; then LT_ROUNDS is the most. Prints how many rounds there were.
 void cycle(CUstream a, CUstream) {
   const char* until = std::getenv("LT_UNTIL");
   const int rounds = number_of("LT_ROUNDS", 4);
@@ -347,6 +358,7 @@ int main(int argc, char** argv) {
   if (scenario == "pack_after_use") pack_after_use(a, b);
   if (scenario == "reuse_after_free") reuse_after_free(a, b);
   if (scenario == "keep_all") keep_all(a, b);
+  if (scenario == "release_early") release_early(a, b);
   if (scenario == "cycle") cycle(a, b);
   if (scenario == "value_after_room") value_after_room(a, b);
   if (scenario == "value_before_scan") value_before_scan(a, b);

@@ -9,7 +9,7 @@ namespace fuzz {
 #define FUZZ_CALLS(X)                                                                                              \
   X(cuInit)                                                                                                        \
   X(cuDeviceGet)                                                                                                   \
-  X(cuDevicePrimaryCtxRetain)                                                                                      \
+  X(cuDevicePrimaryCtxRetain) X(cuDevicePrimaryCtxRelease_v2)                                                      \
   X(cuCtxSetCurrent) X(cuCtxSynchronize) X(cuModuleLoad) X(cuModuleGetFunction) X(cuLaunchKernel) X(cuMemAlloc_v2) \
   X(cuMemFree_v2) X(cuMemAllocAsync) X(cuMemFreeAsync) X(cuMemcpyHtoD_v2) X(cuMemcpyDtoH_v2) X(cuMemcpyDtoD_v2)    \
   X(cuMemcpyHtoDAsync_v2) X(cuMemcpyDtoHAsync_v2) X(cuMemcpyDtoDAsync_v2) X(cuMemcpyAsync) X(cuMemsetD8_v2)        \

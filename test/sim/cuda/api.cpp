@@ -79,7 +79,7 @@ State& state() {
   return *instance;
 }
 
-ApiCall::ApiCall(const char* name, Need need) {
+ApiCall::ApiCall(const char* name, Need need) : name_(name) {
   error = inject::on_call(name);
   if (error != CUDA_SUCCESS || need == Need::kNothing) return;
   if (forked.load(std::memory_order_relaxed)) {

@@ -6,6 +6,7 @@
 
 #include <memory>
 
+#include "inject.h"
 #include "scheduler.h"
 #include "state.h"
 
@@ -22,8 +23,15 @@ enum class Need {
 class ApiCall {
  public:
   ApiCall(const char* name, Need need);
+  ~ApiCall() { inject::on_return(name_); }
+  ApiCall(const ApiCall&) = delete;
+  ApiCall& operator=(const ApiCall&) = delete;
+
   CUresult error = CUDA_SUCCESS;
   std::shared_ptr<Context> ctx;  // for Need::kCurrent and Need::kContext
+
+ private:
+  const char* name_;
 };
 
 #define SIM_API(name, need)       \

@@ -112,8 +112,8 @@ Injector& injector() {
   return *instance;
 }
 
-void apply_slow(const RuleSet& rules, const char* name) {
-  for (const SlowRule& slow : rules.slows)
+void sleep_by(const std::vector<SlowRule>& rules, const char* name) {
+  for (const SlowRule& slow : rules)
     if (slow.what == name) std::this_thread::sleep_for(std::chrono::microseconds(slow.microseconds));
 }
 
@@ -149,18 +149,22 @@ CUresult on_call(const char* name) noexcept {
   count_call(name);
   const RuleSet* rules = injector().rules();
   if (rules->fails.empty() && rules->slows.empty()) return CUDA_SUCCESS;
-  apply_slow(*rules, name);
+  sleep_by(rules->slows, name);
   CUresult result = CUDA_SUCCESS;
   for (auto& [text, counted] : rules->fails)
     if (due(*counted, name) && result == CUDA_SUCCESS) result = static_cast<CUresult>(counted->rule.code);
   return result;
 }
 
+void on_return(const char* name) noexcept {
+  sleep_by(injector().rules()->lates, name);
+}
+
 void before_op(const char* what, const char* detail) noexcept {
   const RuleSet* rules = injector().rules();
   if (rules->slows.empty() && rules->flips.empty()) return;
-  apply_slow(*rules, what);
-  if (detail) apply_slow(*rules, detail);
+  sleep_by(rules->slows, what);
+  if (detail) sleep_by(rules->slows, detail);
   for (auto& [text, counted] : rules->flips) {
     if (counted->met.fetch_add(1, std::memory_order_relaxed) + 1 != counted->rule.n) continue;
     const ListRanges list = injector().list_ranges.load();

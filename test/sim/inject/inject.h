@@ -9,6 +9,8 @@
 //       the n-th call (with `+`: and all later ones) returns CUresult <code>; `*` counts all calls
 //   slow=<what>:<microseconds>
 //       every call of the symbol, or every operation or kernel of that name, takes longer
+//   late=<symbol>:<microseconds>
+//       every call of the symbol returns so much later than it was done
 //   flip=<n>:<seed>
 //       before the n-th stream operation one bit of live device memory is flipped
 //   flip_behind=<n>:<device|host>:<hex digits>:<offset>
@@ -37,6 +39,9 @@ inline constexpr int kRecheckMs = 5;
 // Returns CUDA_SUCCESS to go on, or the error the call returns at once. May be called from several threads.
 // Cost without rules: two relaxed loads; with a control file one coarse clock read more.
 CUresult on_call(const char* name) noexcept;
+
+// Called when such a function returns, without any driver lock held. May sleep. Cost without rules: as on_call.
+void on_return(const char* name) noexcept;
 
 // Called on a worker thread just before a stream operation runs ("kernel", "memcpy", "memset", ...), no lock held; may
 // sleep, and flips the bits that are due. For kernels call it with the kernel's own name as `detail`.

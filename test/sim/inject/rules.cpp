@@ -110,10 +110,10 @@ bool add_line(const Line& line, const RuleSet* old, RuleSet& rules) {
     FlipRule rule;
     if (!(line.key == "flip" ? parse_flip : parse_flip_behind)(line.value, rule)) return false;
     add_counted(rules.flips, line.text(), rule, old ? &old->flips : nullptr);
-  } else if (line.key == "slow") {
+  } else if (line.key == "slow" || line.key == "late") {
     SlowRule rule;
     if (!parse_slow(line.value, rule)) return false;
-    rules.slows.push_back(rule);
+    (line.key == "slow" ? rules.slows : rules.lates).push_back(rule);
   } else if (line.key == "xid") {
     uint64_t code = 0;
     int device = 0;
@@ -175,6 +175,7 @@ std::vector<Line> environment_lines() {
   };
   take("LORETOKEN_SIM_FAIL", "fail");
   take("LORETOKEN_SIM_SLOW", "slow");
+  take("LORETOKEN_SIM_LATE", "late");
   take("LORETOKEN_SIM_FLIP", "flip");
   take("LORETOKEN_SIM_FLIP_BEHIND", "flip_behind");
   take("LORETOKEN_SIM_XID", "xid");

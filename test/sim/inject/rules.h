@@ -48,6 +48,7 @@ struct RuleSet {
   std::map<std::string, std::shared_ptr<Counted<FailRule>>> fails;
   std::map<std::string, std::shared_ptr<Counted<FlipRule>>> flips;
   std::vector<SlowRule> slows;
+  std::vector<SlowRule> lates;
   std::vector<Line> xids;
   std::vector<Line> values;  // numbers for NVML; later lines win
 };

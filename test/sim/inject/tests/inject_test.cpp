@@ -77,7 +77,7 @@ TEST_F(Inject, CountsGoOnWhenTheFileChangesElsewhere) {
 }
 
 TEST_F(Inject, SlowsCallsAndOperations) {
-  control("slow=cuMemUnmap:20000\nslow=relu:20000\n");
+  control("slow=cuMemUnmap:20000\nslow=relu:20000\nlate=cuMemMap:20000\n");
   auto timed = [](auto call) {
     const auto start = std::chrono::steady_clock::now();
     call();
@@ -86,6 +86,8 @@ TEST_F(Inject, SlowsCallsAndOperations) {
   EXPECT_GE(timed([] { on_call("cuMemUnmap"); }), std::chrono::milliseconds(20));
   EXPECT_GE(timed([] { before_op("kernel", "relu"); }), std::chrono::milliseconds(20));
   EXPECT_LT(timed([] { before_op("kernel", "gemm"); }), std::chrono::milliseconds(20));
+  EXPECT_GE(timed([] { on_return("cuMemMap"); }), std::chrono::milliseconds(20));
+  EXPECT_LT(timed([] { on_call("cuMemMap"); }), std::chrono::milliseconds(20));
 }
 
 unsigned char device_bytes[2][4096];
