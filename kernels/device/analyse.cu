@@ -22,8 +22,8 @@ __device__ __forceinline__ void count_codecs(const BlobEntry* entries, uint64_t 
     const uint32_t plain = __reduce_add_sync(alike, block < blocks ? block_length(raw_bytes, block) : 0);
     const uint32_t packed = __reduce_add_sync(alike, entry_length(entry));
     if (codec < kCodecCount && lane_id() + 1 == static_cast<uint32_t>(__ffs(static_cast<int>(alike)))) {
-      atomicAdd_block(&in[codec], static_cast<unsigned long long>(plain));
-      atomicAdd_block(&out[codec], static_cast<unsigned long long>(packed));
+      atomicAdd(&in[codec], static_cast<unsigned long long>(plain));
+      atomicAdd(&out[codec], static_cast<unsigned long long>(packed));
     }
   }
 }

@@ -63,7 +63,7 @@ __device__ __forceinline__ uint32_t code_pairs(const uint4 (&words)[8], const En
         if (!is_patched<Id>(table, value >> 16 * half)) continue;
         ++patches;
         if constexpr (Keep) {
-          const uint32_t at = atomicAdd_block(store.patch_count, 1u);
+          const uint32_t at = atomicAdd(store.patch_count, 1u);
           if (at < ExponentLayout::kMaxPatches)
             store.patches[at] = value_index<Id>(pair, half) << 16 | (value >> 16 * half & 0xFFFF);
         }

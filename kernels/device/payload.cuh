@@ -38,11 +38,11 @@ __device__ __forceinline__ void merge_stream(const ThreadStream& own, uint32_t u
   uint32_t previous = 0;
   for (uint32_t i = 0; i * 32 < own.bits; ++i) {
     const uint32_t word = shared.slots[i][threadIdx.x];
-    atomicOr_block(to++, __funnelshift_l(previous, word, shift));
+    atomicOr(to++, __funnelshift_l(previous, word, shift));
     previous = word;
   }
   const uint32_t rest = __funnelshift_l(previous, 0, shift);
-  if (rest) atomicOr_block(to, rest);
+  if (rest) atomicOr(to, rest);
 }
 
 // Stores planes, lengths, stream and patches.

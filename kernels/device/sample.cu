@@ -91,7 +91,7 @@ __device__ inline void build_code(const Symbols& symbols, EncodeTable& encode, C
       if (ideal[q * 16 + i] >= 0) kraft += 1u << (kCodeBits - length_at(ideal[q * 16 + i], candidate));
 #pragma unroll
     for (int offset = 8; offset; offset /= 2) kraft += __shfl_xor_sync(~0u, kraft, offset);
-    if (i == 0 && kraft <= 1u << kCodeBits) atomicMin_block(&best, j);
+    if (i == 0 && kraft <= 1u << kCodeBits) atomicMin(&best, j);
     __syncthreads();
     shift = base + step * static_cast<float>(best);
     base = shift - step + step / 16;
@@ -154,9 +154,9 @@ LT_KERNEL(lt_sample, LT_PARAM(Jobs) jobs) {
 #pragma unroll
     for (int k = 0; k < 4; ++k) {
       const uint32_t word = component(v, k);
-      atomicAdd_block(&bins[word >> 23 & 255], 1u);
-      atomicAdd_block(&bins[256 + (word >> 7 & 255)], 1u);
-      if (!(word & 0xFFFF)) atomicAdd_block(&bins[512], 1u);
+      atomicAdd(&bins[word >> 23 & 255], 1u);
+      atomicAdd(&bins[256 + (word >> 7 & 255)], 1u);
+      if (!(word & 0xFFFF)) atomicAdd(&bins[512], 1u);
     }
   }
   __syncthreads();

@@ -1,5 +1,5 @@
 // CUDA's atomics for g++: relaxed, of system scope whatever the name says (several simulated streams are several
-// threads). Except those of block scope: a block runs on one host thread, so they are plain operations.
+// threads).
 #ifndef LORETOKEN_HOST_ATOMICS_H
 #define LORETOKEN_HOST_ATOMICS_H
 
@@ -61,30 +61,7 @@ T atomic_update(T* p, Op op) {
   }
 LT_HOST_ATOMIC()
 LT_HOST_ATOMIC(_system)
+LT_HOST_ATOMIC(_block)
 #undef LT_HOST_ATOMIC
-
-#define LT_HOST_BLOCK_ATOMIC(name, expression)      \
-  template <class T>                                \
-  T name##_block(T* p, std::type_identity_t<T> v) { \
-    const T old = *p;                               \
-    *p = static_cast<T>(expression);                \
-    return old;                                     \
-  }
-LT_HOST_BLOCK_ATOMIC(atomicAdd, old + v)
-LT_HOST_BLOCK_ATOMIC(atomicSub, old - v)
-LT_HOST_BLOCK_ATOMIC(atomicOr, old | v)
-LT_HOST_BLOCK_ATOMIC(atomicAnd, old& v)
-LT_HOST_BLOCK_ATOMIC(atomicXor, old ^ v)
-LT_HOST_BLOCK_ATOMIC(atomicExch, v)
-LT_HOST_BLOCK_ATOMIC(atomicMin, v < old ? v : old)
-LT_HOST_BLOCK_ATOMIC(atomicMax, old < v ? v : old)
-LT_HOST_BLOCK_ATOMIC(atomicInc, old >= v ? T{0} : old + 1)
-#undef LT_HOST_BLOCK_ATOMIC
-template <class T>
-T atomicCAS_block(T* p, std::type_identity_t<T> expected, std::type_identity_t<T> v) {
-  const T old = *p;
-  if (old == expected) *p = v;
-  return old;
-}
 
 #endif  // LORETOKEN_HOST_ATOMICS_H
