@@ -125,8 +125,8 @@ void keep_all(CUstream a, CUstream) {
   for (const CUdeviceptr at : kept) print_hash(at);
 }
 
-// Buffers of three times the physical limit, changed one after the other, LT_ROUNDS times (default 4), or until the file
-// LT_UNTIL is there; then LT_ROUNDS is the most. Prints how many rounds there were.
+// Buffers of three times the physical limit, changed one after the other, LT_ROUNDS times (default 4), or until the
+// file LT_UNTIL is there; then LT_ROUNDS is the most. Prints how many rounds there were.
 void cycle(CUstream a, CUstream) {
   const char* given = std::getenv("LT_ROUNDS");
   const char* until = std::getenv("LT_UNTIL");
