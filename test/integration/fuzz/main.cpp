@@ -22,7 +22,7 @@
 int main(int argc, char** argv) {
   std::map<std::string, std::string> options{{"--kernels", ""}, {"--first", "1"},     {"--last", "1"},
                                              {"--steps", "24"}, {"--live-mib", "72"}, {"--threads", "2"},
-                                             {"--fresh", "25"}, {"--stop", "1"}};
+                                             {"--fresh", "10"}, {"--stop", "1"}};
   for (int i = 1; i + 1 < argc; i += 2) {
     if (options.count(argv[i]) == 0) {
       std::fprintf(stderr, "lt_fuzz: unknown option %s\n", argv[i]);
