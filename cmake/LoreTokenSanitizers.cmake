@@ -9,6 +9,11 @@ if(LORETOKEN_SANITIZE)
   endif()
 endif()
 
+if(LORETOKEN_SANITIZE MATCHES "thread")
+  # Instrumented code takes a third less to compile than at -O2, and its tests spend their time elsewhere.
+  string(REPLACE "-O2" "-O1" CMAKE_CXX_FLAGS_RELWITHDEBINFO "${CMAKE_CXX_FLAGS_RELWITHDEBINFO}")
+endif()
+
 # What stands before a sanitized library in LD_PRELOAD: its run-time library, which has to be there first.
 set(LORETOKEN_PRELOAD_FIRST "")
 if(LORETOKEN_SANITIZE)

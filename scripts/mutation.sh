@@ -18,26 +18,39 @@ filter_of() {
 }
 tests=build/release/bin/integration_tests
 [ -x "$tests" ] || { echo "no $tests: make build comes first" >&2; exit 1; }
-export LT_SHIM=$PWD/$build/lib/libloretoken.so
 export LT_FUZZ_SEEDS=${MUTATION_SEEDS:-60}
 mkdir -p "$build"
-survived=()
-table=""
+
+# Tests of one mutation, with a copy of its shim; leaves what killed it in NAME.killer, empty if nothing did.
+try_mutation() {
+  local name=$1 filter
+  filter=$(filter_of "$name")
+  echo "mutation $name: running $filter"
+  : > "$build/$name.killer"
+  if LT_SHIM=$PWD/$build/$name.so "$tests" --gtest_fail_fast --gtest_filter="$filter" > "$build/$name.log" 2>&1; then return; fi
+  grep -m1 -oE 'FAILED  \] [A-Za-z]+\.[A-Za-z]+(/[0-9]+)?' "$build/$name.log" | sed 's/FAILED  \] //' > "$build/$name.killer" ||
+    echo "a crash" > "$build/$name.killer"
+}
+
+# The next one is built while the tests of those before it run: one test alone does not fill the processors.
 for name in "${names[@]}"; do
   cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DLORETOKEN_GPU_KERNELS=OFF -DLORETOKEN_MUTATE="$name" > "$build/cmake.log"
   if ! cmake --build "$build" --target loretoken > "$build/build.log" 2>&1; then
     tail -20 "$build/build.log"
     exit 1
   fi
-  filter=$(filter_of "$name")
-  echo "mutation $name: running $filter"
-  if "$tests" --gtest_fail_fast --gtest_filter="$filter" > "$build/$name.log" 2>&1; then
-    survived+=("$name")
-    table+="$(printf '%-18s SURVIVED' "$name")"$'\n'
-  else
-    killer=$(grep -m1 -oE 'FAILED  \] [A-Za-z]+\.[A-Za-z]+(/[0-9]+)?' "$build/$name.log" | sed 's/FAILED  \] //' || true)
-    table+="$(printf '%-18s killed by %s' "$name" "${killer:-a crash}")"$'\n'
-  fi
+  cp "$build/lib/libloretoken.so" "$build/$name.so"
+  while [ "$(jobs -rp | wc -l)" -ge "$(nproc)" ]; do wait -n; done
+  try_mutation "$name" &
+done
+wait
+
+survived=()
+table=""
+for name in "${names[@]}"; do
+  killer=$(cat "$build/$name.killer")
+  [ -n "$killer" ] || survived+=("$name")
+  table+="$(printf '%-18s %s' "$name" "${killer:+killed by }${killer:-SURVIVED}")"$'\n'
 done
 printf '\n%s' "$table"
 if [ ${#survived[@]} -gt 0 ]; then

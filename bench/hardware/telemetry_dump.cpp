@@ -47,6 +47,7 @@ constexpr Figure kFigures[] = {
     {"false_alarms", &loretoken_row::false_alarms},
     {"packs", &loretoken_row::packs},
     {"packs_refused", &loretoken_row::packs_refused},
+    {"forced_packs", &loretoken_row::forced_packs},
     {"unpacks", &loretoken_row::unpacks},
     {"spills", &loretoken_row::spills},
     {"fetches", &loretoken_row::fetches},

@@ -22,9 +22,16 @@ __device__ __forceinline__ void store16(void* p, uint4 v) {
   *static_cast<uint4*>(p) = v;
 }
 
+#if defined(LORETOKEN_ON_HOST)
+// g++ leaves most loops over k rolled: a load is cheaper than three choices.
+__device__ __forceinline__ uint32_t component(const uint4& v, int k) {
+  return reinterpret_cast<const uint32_t*>(&v)[k];
+}
+#else
 __device__ __forceinline__ uint32_t component(uint4 v, int k) {
   return k == 0 ? v.x : k == 1 ? v.y : k == 2 ? v.z : v.w;
 }
+#endif
 
 // The same pointer, but what was read through it before is not known any more: the compiler must load again.
 template <class T>
@@ -114,11 +121,28 @@ __device__ __forceinline__ uint32_t warp_exclusive_sum(uint32_t v) {
 }
 #endif
 
+#if defined(LORETOKEN_ON_HOST)
+// The same from a table: g++ leaves most loops over g rolled.
+struct WordKeys {
+  uint32_t key[kBlockBytes / kBlockThreads / 4];
+};
+constexpr WordKeys kWordKeys = [] {
+  WordKeys keys = {};
+  for (uint32_t j = 0; uint32_t & key : keys.key) key = word_key(j++);
+  return keys;
+}();
+__device__ __forceinline__ uint64_t piece_sum(uint4 v, int g) {
+  const uint32_t* key = &kWordKeys.key[4 * g];
+  return static_cast<uint64_t>(v.x) * key[0] + static_cast<uint64_t>(v.y) * key[1] +
+         static_cast<uint64_t>(v.z) * key[2] + static_cast<uint64_t>(v.w) * key[3];
+}
+#else
 // Checksum of piece g before the thread's key is applied; the keys are immediates once the loop over g is unrolled.
 __device__ __forceinline__ uint64_t piece_sum(uint4 v, int g) {
   return static_cast<uint64_t>(v.x) * word_key(4 * g) + static_cast<uint64_t>(v.y) * word_key(4 * g + 1) +
          static_cast<uint64_t>(v.z) * word_key(4 * g + 2) + static_cast<uint64_t>(v.w) * word_key(4 * g + 3);
 }
+#endif
 __device__ __forceinline__ uint64_t words_sum(const uint4 (&words)[8]) {
   uint64_t sum = 0;
 #pragma unroll

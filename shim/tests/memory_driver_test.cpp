@@ -9,13 +9,12 @@
 #include "memory/heap.h"
 #include "memory/page_table.h"
 #include "memory/physical.h"
+#include "memory_sizes.h"
 #include "reach/host_ranges.h"
 #include "runtime/runtime.h"
 
 namespace loretoken {
 namespace {
-
-constexpr uint64_t kMiB = uint64_t{1} << 20;
 
 class MemoryDriver : public testing::Test {
  protected:

@@ -9,11 +9,11 @@
 #include "memory/page_table.h"
 #include "memory/physical.h"
 #include "memory/rows.h"
+#include "memory_sizes.h"
 
 namespace loretoken {
 namespace {
 
-constexpr uint64_t kMiB = uint64_t{1} << 20;
 constexpr uint64_t kGiB = uint64_t{1} << 30;
 
 TEST(SizeClass, IsAMultipleOfThePageNeverSmallerAndMonotonic) {

@@ -5,11 +5,11 @@
 #include <random>
 
 #include "memory_doubles.h"
+#include "memory_sizes.h"
 
 namespace loretoken {
 namespace {
 
-constexpr uint64_t kMiB = uint64_t{1} << 20;
 constexpr uint64_t kKiB = uint64_t{1} << 10;
 
 struct Freed {

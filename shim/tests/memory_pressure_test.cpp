@@ -6,12 +6,12 @@
 #include "driver/driver.h"
 #include "hooks/hooks.h"
 #include "memory/page_table.h"
+#include "memory_sizes.h"
 #include "runtime/runtime.h"
 
 namespace loretoken {
 namespace {
 
-constexpr uint64_t kMiB = uint64_t{1} << 20;
 constexpr uint64_t kBytes = 16 * kMiB;
 
 class MemoryPressure : public testing::Test {

@@ -64,8 +64,7 @@ class Guard : public testing::Test {
   const std::string injected_ = "/tmp/loretoken-guard-" + std::to_string(getpid()) + ".inject";
   ControlWriter control_{"/tmp/loretoken-guard-" + std::to_string(getpid()) + ".control", first_card()};
   Environment environment_ = under_shim("1GiB", "36MiB", "1GiB");
-  const std::vector<std::string> program_{built("bin/lt_directed"), "cycle",
-                                          built("lib/sim/lt_fuzz_kernels_sim.so")};
+  const std::vector<std::string> program_{built("bin/lt_directed"), "cycle", built("lib/sim/lt_fuzz_kernels_sim.so")};
   std::unique_ptr<WatchedRun> run_;
 };
 

@@ -12,6 +12,7 @@
 #include "base/depth.h"
 #include "base/log.h"
 #include "base/settings.h"
+#include "driver/driver.h"
 #include "guard/device_watch.h"
 #include "guard/live_control.h"
 #include "runtime/runtime.h"
@@ -107,6 +108,8 @@ void Guard::stop() {
 
 void Guard::main() {
   InShim inside;
+  CUstreamCaptureMode relaxed = CU_STREAM_CAPTURE_MODE_RELAXED;  // no call of ours ends another thread's capture
+  driver().cuThreadExchangeStreamCaptureMode(&relaxed);
   const auto pause = std::chrono::milliseconds(settings().guard_pause);
   std::unique_lock lock(mutex_);
   while (!stop_) {

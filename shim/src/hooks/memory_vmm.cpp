@@ -56,7 +56,10 @@ CUresult cuMemCreate(CUmemGenericAllocationHandle* handle, size_t size, const CU
   // Refused as a card of the virtual size would, then room is made as for our own memory.
   const uint64_t taken = device->heap->live_bytes() + device->physical->foreign();
   if (size > device->virtual_size || taken + size > device->virtual_size) return CUDA_ERROR_OUT_OF_MEMORY;
-  if (const CUresult result = device->residency->find_room(size); result != CUDA_SUCCESS) return result;
+  if (const CUresult result = device->residency->find_room(size); result != CUDA_SUCCESS) {
+    device->residency->refused(size);
+    return result;
+  }
   device->physical->charge_foreign(size);
   auto memory = std::make_shared<Memory>();
   memory->device = device;

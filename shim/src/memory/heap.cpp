@@ -28,16 +28,14 @@ UnitKind UnitHeap::kind_of(uint64_t bytes) const {
 // Cost of the usual case, a freed range of the size: one lock, a map insertion, no driver call.
 CUresult UnitHeap::allocate(uint64_t bytes, StreamSlot* slot, CUmemoryPool pool, CUdeviceptr* out) {
   if (bytes == 0) return CUDA_ERROR_INVALID_VALUE;
-  for (bool waited = false;;) {
-    const CUresult result = try_allocate(bytes, slot, pool, out);
-    if (result != CUDA_ERROR_OUT_OF_MEMORY) return result;
-    if (over_virtual_size(bytes) || waited) return result;
-    // Room may be held by freed ranges whose last use is still queued: wait for that once, with no lock held.
-    waited = true;
-    const Fence fences = all_fences();
-    if (const CUresult failed = ports_.synchronize(fences); failed != CUDA_SUCCESS) return failed;
-    if (!release_unused() && fences.empty()) return result;
-  }
+  CUresult result = try_allocate(bytes, slot, pool, out);
+  if (result != CUDA_ERROR_OUT_OF_MEMORY || over_virtual_size(bytes)) return result;
+  // Room may be held by freed ranges whose last use is still queued: wait for that once, with no lock held.
+  const Fence fences = all_fences();
+  if (const CUresult failed = ports_.synchronize(fences); failed != CUDA_SUCCESS) return failed;
+  if (release_unused() || !fences.empty()) result = try_allocate(bytes, slot, pool, out);
+  if (result == CUDA_ERROR_OUT_OF_MEMORY && !over_virtual_size(bytes)) rt_.residency->refused(bytes);
+  return result;
 }
 
 bool UnitHeap::over_virtual_size(uint64_t bytes) const {

@@ -9,7 +9,7 @@
 namespace loretoken {
 namespace {
 
-struct Registry {
+struct HostRegistry {
   std::shared_mutex mutex;
   std::vector<KnownRange> ranges;  // by base, disjoint
   std::atomic<uint64_t> lo{0};
@@ -19,13 +19,13 @@ struct Registry {
 };
 
 // Never destroyed: hooks may run while the process ends.
-Registry& registry() {
-  static auto* instance = new Registry;
+HostRegistry& host_registry() {
+  static auto* instance = new HostRegistry;
   return *instance;
 }
 
 // mutex held
-Behaviour* fresh_habit(Registry& r) {
+Behaviour* fresh_habit(HostRegistry& r) {
   if (r.unused_habits.empty()) return new Behaviour;
   Behaviour* habit = r.unused_habits.back();
   r.unused_habits.pop_back();
@@ -34,7 +34,7 @@ Behaviour* fresh_habit(Registry& r) {
 }
 
 // mutex held
-void enter(Registry& r, const KnownRange& fresh) {
+void enter(HostRegistry& r, const KnownRange& fresh) {
   std::erase_if(r.ranges, [&](const KnownRange& old) {
     return old.base < fresh.base + fresh.bytes && fresh.base < old.base + old.bytes;
   });
@@ -43,14 +43,14 @@ void enter(Registry& r, const KnownRange& fresh) {
   r.ranges.insert(at, fresh);
 }
 
-void publish_bounds(Registry& r) {
+void publish_bounds(HostRegistry& r) {
   uint64_t hi = 0;
   for (const KnownRange& range : r.ranges) hi = std::max(hi, range.base + range.bytes);
   r.lo.store(r.ranges.empty() ? 0 : r.ranges.front().base, std::memory_order_release);
   r.hi.store(hi, std::memory_order_release);
 }
 
-const KnownRange* find(const Registry& r, uint64_t address) {
+const KnownRange* find(const HostRegistry& r, uint64_t address) {
   auto at = std::upper_bound(r.ranges.begin(), r.ranges.end(), address,
                              [](uint64_t a, const KnownRange& range) { return a < range.base; });
   if (at == r.ranges.begin()) return nullptr;
@@ -62,7 +62,7 @@ const KnownRange* find(const Registry& r, uint64_t address) {
 
 void known_range_add(uint64_t host, uint64_t device_alias, uint64_t bytes, RangeKind kind) {
   if (bytes == 0) return;
-  Registry& r = registry();
+  HostRegistry& r = host_registry();
   std::unique_lock lock(r.mutex);
   Behaviour* copies = kind == RangeKind::kPinned ? fresh_habit(r) : nullptr;
   if (host != 0) enter(r, {host, bytes, host, kind, copies});
@@ -71,7 +71,7 @@ void known_range_add(uint64_t host, uint64_t device_alias, uint64_t bytes, Range
 }
 
 bool known_range_remove(uint64_t host) {
-  Registry& r = registry();
+  HostRegistry& r = host_registry();
   std::unique_lock lock(r.mutex);
   Behaviour* copies = nullptr;
   const size_t removed = std::erase_if(r.ranges, [&](const KnownRange& range) {
@@ -86,14 +86,14 @@ bool known_range_remove(uint64_t host) {
 
 std::optional<KnownRange> known_range_at(uint64_t address) {
   if (!known_range_bounds().contains(address)) return std::nullopt;
-  Registry& r = registry();
+  HostRegistry& r = host_registry();
   std::shared_lock lock(r.mutex);
   const KnownRange* range = find(r, address);
   return range != nullptr ? std::optional(*range) : std::nullopt;
 }
 
 bool with_known_range(uint64_t address, const std::function<void(const KnownRange&)>& read) {
-  Registry& r = registry();
+  HostRegistry& r = host_registry();
   std::shared_lock lock(r.mutex);
   const KnownRange* range = find(r, address);
   if (range == nullptr) return false;
@@ -102,7 +102,7 @@ bool with_known_range(uint64_t address, const std::function<void(const KnownRang
 }
 
 RangeBounds known_range_bounds() {
-  Registry& r = registry();
+  HostRegistry& r = host_registry();
   return {r.lo.load(std::memory_order_acquire), r.hi.load(std::memory_order_acquire)};
 }
 

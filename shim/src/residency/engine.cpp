@@ -94,8 +94,12 @@ CUresult Engine::bring(Unit& unit) {
   unit.requested = false;
   if (room() < low_water()) wake_mover();
   if (waits_since != 0) Accounts::count(accounts_->wait_ns, now_ns() - waits_since);
-  if (error == CUDA_ERROR_OUT_OF_MEMORY) promise_broken(unit.bytes, "an allocation that the program was promised");
   return made ? queued : error;
+}
+
+void Engine::refused(uint64_t bytes) {
+  Lock lock(mutex_);
+  promise_broken(bytes, "an allocation within the virtual size cannot be held");
 }
 
 CUresult Engine::find_room(uint64_t bytes) {

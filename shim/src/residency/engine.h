@@ -30,6 +30,7 @@ class Engine final : public Residency, public Guarded {
 
   CUresult back(Unit& unit) override;
   CUresult find_room(uint64_t bytes) override;
+  void refused(uint64_t bytes) override;
   void unback(Unit& unit) override;
   CUresult make_raw(const ReachSet& set, StreamSlot* stream, bool host_wait) override;
   void release_holds(const ReachSet& set) override;

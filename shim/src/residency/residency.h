@@ -38,6 +38,9 @@ class Residency {
   // makes it. CUDA_ERROR_OUT_OF_MEMORY when it cannot be made.
   virtual CUresult find_room(uint64_t bytes) = 0;
 
+  // An allocation of `bytes` within the virtual size is about to fail, for no room could be made: counted and told.
+  virtual void refused(uint64_t) {}
+
   // Gives the unit's physical memory back at once (its fence has passed; no operation may reach it).
   virtual void unback(Unit& unit) = 0;
 

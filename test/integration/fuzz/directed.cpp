@@ -157,6 +157,7 @@ void cycle(CUstream a, CUstream) {
     kept.push_back(allocate());
     fill(kept.back(), a, static_cast<uint32_t>(i), 3);
   }
+  check(cu.cuStreamSynchronize(a), "cuStreamSynchronize");  // there may be no round
   int round = 0;
   for (; round < rounds && !told_to_end(); ++round) {
     for (size_t i = 0; i < kept.size(); ++i) {

@@ -14,8 +14,14 @@ __device__ uint32_t scramble(uint32_t x) {
 __device__ uint32_t index() {
   return blockIdx.x * blockDim.x + threadIdx.x;
 }
-__device__ uint32_t stride() {
-  return gridDim.x * blockDim.x;
+
+// This thread's share of `words`, in one piece: on a CPU strided shares read each cache line once per thread.
+struct Share {
+  uint32_t first, end;
+};
+__device__ Share share_of(uint32_t words) {
+  const uint32_t threads = gridDim.x * blockDim.x, each = words / threads + 1, first = index() * each;
+  return {first, first + each < words ? first + each : words};
 }
 
 }  // namespace
@@ -33,12 +39,12 @@ struct Pair {
 
 // kind 0 zero, 1 constant, 2 mostly zero, 3 bf16-like, 4 fp16-like, 5 fp32-like, else noise
 LT_KERNEL_PLAIN(fuzz_fill, uint32_t* dst, uint32_t words, uint32_t seed, uint32_t kind) {
-  const uint32_t step = stride();
+  const Share own = share_of(words);
   if (kind < 2) {
-    for (uint32_t i = index(); i < words; i += step) dst[i] = kind * seed;
+    for (uint32_t i = own.first; i < own.end; ++i) dst[i] = kind * seed;
     return;
   }
-  for (uint32_t i = index(); i < words; i += step) {
+  for (uint32_t i = own.first; i < own.end; ++i) {
     const uint32_t r = scramble(i * 2654435761u + seed);
     uint32_t value = r;
     if (kind == 2) value = (r & 15) == 0 ? r : 0;
@@ -50,18 +56,17 @@ LT_KERNEL_PLAIN(fuzz_fill, uint32_t* dst, uint32_t words, uint32_t seed, uint32_
 }
 
 LT_KERNEL_PLAIN(fuzz_mix, uint32_t* dst, const uint32_t* src, uint32_t words, uint32_t key) {
-  for (uint32_t i = index(), step = stride(); i < words; i += step)
-    dst[i] = (dst[i] << 3 | dst[i] >> 29) + (src[i] ^ key);
+  for (auto [i, end] = share_of(words); i < end; ++i) dst[i] = (dst[i] << 3 | dst[i] >> 29) + (src[i] ^ key);
 }
 
 LT_KERNEL_PLAIN(fuzz_thin, uint32_t* dst, uint32_t words, uint32_t key) {
-  for (uint32_t i = index(), step = stride(); i < words; i += step) {
+  for (auto [i, end] = share_of(words); i < end; ++i) {
     if ((scramble(i + key) & 7) != 0) dst[i] = 0;
   }
 }
 
 LT_KERNEL_PLAIN(fuzz_pair, uint32_t* dst, Pair pair) {
-  for (uint32_t i = index(), step = stride(); i < pair.words; i += step) {
+  for (auto [i, end] = share_of(pair.words); i < end; ++i) {
     dst[i] += (pair.first[i] ^ pair.second[i]) + pair.key + pair.before + pair.between;
   }
 }
@@ -74,18 +79,18 @@ LT_KERNEL_PLAIN(fuzz_store, const uint32_t** table, uint32_t slot, const uint32_
 // Follows a stored address.
 LT_KERNEL_PLAIN(fuzz_follow, uint32_t* dst, const uint32_t* const* table, uint32_t slot, uint32_t words) {
   const uint32_t* src = table[slot];
-  for (uint32_t i = index(), step = stride(); i < words; i += step) dst[i] ^= src[i] + slot;
+  for (auto [i, end] = share_of(words); i < end; ++i) dst[i] ^= src[i] + slot;
 }
 
 // table[slot] is the address of another table, whose inner slot is the address of the data.
 LT_KERNEL_PLAIN(fuzz_follow_twice, uint32_t* dst, const uint32_t* const* const* table, uint32_t slot, uint32_t inner,
                 uint32_t words) {
   const uint32_t* src = table[slot][inner];
-  for (uint32_t i = index(), step = stride(); i < words; i += step) dst[i] ^= src[i] * 3 + inner;
+  for (auto [i, end] = share_of(words); i < end; ++i) dst[i] ^= src[i] * 3 + inner;
 }
 
 // Writes through a stored address.
 LT_KERNEL_PLAIN(fuzz_write_through, uint32_t* const* table, uint32_t slot, uint32_t words, uint32_t key) {
   uint32_t* dst = table[slot];
-  for (uint32_t i = index(), step = stride(); i < words; i += step) dst[i] = scramble(dst[i] + key);
+  for (auto [i, end] = share_of(words); i < end; ++i) dst[i] = scramble(dst[i] + key);
 }

@@ -71,6 +71,7 @@ class Program {
   bool allocate(Buffer* buffer);
   void allocate_data();
   void release();
+  uint32_t* host_room(uint32_t words);  // for one transfer at a time
   void read(const Buffer& buffer);
   void compare(Buffer* buffer);
   void launch_plain();
@@ -107,6 +108,7 @@ class Program {
   CUstream streams_[2] = {};
   CUstream capture_ = nullptr;  // for capturing only
   std::vector<Buffer> buffers_;
+  std::vector<uint32_t> host_;
   std::array<int, 4> recent_{-1, -1, -1, -1};
   size_t next_recent_ = 0;
   int target_ = -1;  // the data buffer whose address is stored

@@ -177,12 +177,17 @@ void Program::release() {
   }
 }
 
+uint32_t* Program::host_room(uint32_t words) {
+  if (host_.size() < words) host_.resize(words);
+  return host_.data();
+}
+
 // Its bytes go into the hash. Waits for the stream that used it last.
 void Program::read(const Buffer& buffer) {
-  std::vector<uint32_t> host(buffer.words);
+  uint32_t* const host = host_room(buffer.words);
   check(cu_.cuStreamSynchronize(streams_[buffer.stream]), "cuStreamSynchronize");
-  check(cu_.cuMemcpyDtoH_v2(host.data(), buffer.address, uint64_t{buffer.words} * 4), "cuMemcpyDtoH");
-  hash_ = fnv(hash_, host.data(), host.size() * 4);
+  check(cu_.cuMemcpyDtoH_v2(host, buffer.address, uint64_t{buffer.words} * 4), "cuMemcpyDtoH");
+  hash_ = fnv(hash_, host, uint64_t{buffer.words} * 4);
 }
 
 void Program::compare(Buffer* buffer) {

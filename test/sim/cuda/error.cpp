@@ -12,7 +12,7 @@ struct Text {
   const char* text;
 };
 
-const std::map<int, Text>& table() {
+const std::map<int, Text>& error_table() {
   static const auto* texts = new std::map<int, Text>{
 #define SIM_ERROR(name, text) {name, {#name, text}},
 #include "errors.inc"
@@ -28,16 +28,16 @@ extern "C" {
 CUresult cuGetErrorName(CUresult code, const char** out) {
   SIM_API(cuGetErrorName, kNothing);
   if (!out) return CUDA_ERROR_INVALID_VALUE;
-  auto it = table().find(code);
-  *out = it == table().end() ? nullptr : it->second.name;
+  auto it = error_table().find(code);
+  *out = it == error_table().end() ? nullptr : it->second.name;
   return *out ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
 CUresult cuGetErrorString(CUresult code, const char** out) {
   SIM_API(cuGetErrorString, kNothing);
   if (!out) return CUDA_ERROR_INVALID_VALUE;
-  auto it = table().find(code);
-  *out = it == table().end() ? nullptr : it->second.text;
+  auto it = error_table().find(code);
+  *out = it == error_table().end() ? nullptr : it->second.text;
   return *out ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 

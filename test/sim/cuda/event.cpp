@@ -6,7 +6,7 @@ using namespace loretoken::sim;
 
 namespace {
 
-constexpr unsigned kKnownFlags = CU_EVENT_BLOCKING_SYNC | CU_EVENT_DISABLE_TIMING | CU_EVENT_INTERPROCESS;
+constexpr unsigned kKnownEventFlags = CU_EVENT_BLOCKING_SYNC | CU_EVENT_DISABLE_TIMING | CU_EVENT_INTERPROCESS;
 
 CUresult refuse_captured_event(Event& event) {
   if (!event.capture) return CUDA_SUCCESS;
@@ -28,7 +28,7 @@ extern "C" {
 
 CUresult cuEventCreate(CUevent* out, unsigned int flags) {
   SIM_API_LOCKED(cuEventCreate, kContext);
-  if (!out || flags & ~kKnownFlags) return CUDA_ERROR_INVALID_VALUE;
+  if (!out || flags & ~kKnownEventFlags) return CUDA_ERROR_INVALID_VALUE;
   if ((flags & CU_EVENT_INTERPROCESS) && !(flags & CU_EVENT_DISABLE_TIMING)) return CUDA_ERROR_INVALID_VALUE;
   auto event = std::make_shared<Event>();
   event->ctx = api.ctx;

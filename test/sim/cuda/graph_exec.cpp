@@ -13,9 +13,9 @@ namespace loretoken::sim {
 
 namespace {
 
-constexpr cuuint64_t kKnownFlags = CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH |
-                                   CUDA_GRAPH_INSTANTIATE_FLAG_UPLOAD | CUDA_GRAPH_INSTANTIATE_FLAG_DEVICE_LAUNCH |
-                                   CUDA_GRAPH_INSTANTIATE_FLAG_USE_NODE_PRIORITY;
+constexpr cuuint64_t kKnownInstantiateFlags =
+    CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH | CUDA_GRAPH_INSTANTIATE_FLAG_UPLOAD |
+    CUDA_GRAPH_INSTANTIATE_FLAG_DEVICE_LAUNCH | CUDA_GRAPH_INSTANTIATE_FLAG_USE_NODE_PRIORITY;
 
 // The driver looks up what copies and sets touch; what kernels are given it does not know.
 CUresult check_operands(const Graph& graph) {
@@ -34,7 +34,7 @@ CUresult check_operands(const Graph& graph) {
 
 CUresult instantiate(ApiCall& api, CUgraphExec* out, CUgraph handle, cuuint64_t flags) {
   auto graph = state().graphs.find(handle);
-  if (!out || !graph || flags & ~kKnownFlags) return CUDA_ERROR_INVALID_VALUE;
+  if (!out || !graph || flags & ~kKnownInstantiateFlags) return CUDA_ERROR_INVALID_VALUE;
   if (ordered_nodes(*graph, nullptr).size() != graph->nodes.size()) return CUDA_ERROR_INVALID_VALUE;  // a cycle
   if (CUresult error = refuse_unsafe_call()) return error;
   if (CUresult error = check_operands(*graph)) return error;

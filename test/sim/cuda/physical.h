@@ -47,6 +47,7 @@ class DeviceMemory {
 
   // Fills an extent with the seeded pattern. No lock needed; the extent must be the caller's alone. Costs one pass.
   void poison(uint64_t offset, uint64_t size) const;
+  bool poisons() const { return poison_; }
   // The same for any memory.
   void fill(char* target, uint64_t size) const;
 

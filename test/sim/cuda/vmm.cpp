@@ -59,6 +59,12 @@ int protection(const Mapping& mapping) {
   return best == CU_MEM_ACCESS_FLAGS_PROT_READ ? PROT_READ : PROT_NONE;
 }
 
+// Whether the memory was written when it was created, so that its pages are there.
+bool committed(const Mapping& mapping) {
+  const Device* device = mapping.handle->device >= 0 ? find_device(mapping.handle->device) : nullptr;
+  return device && device->memory.poisons();
+}
+
 }  // namespace
 
 }  // namespace loretoken::sim
@@ -167,7 +173,10 @@ CUresult cuMemSetAccess(CUdeviceptr base, size_t size, const CUmemAccessDesc* de
         mapping->host_access = d.flags;
       }
     }
-    mprotect(at(mapping->base), mapping->size, protection(*mapping));
+    const int allowed = protection(*mapping);
+    mprotect(at(mapping->base), mapping->size, allowed);
+    // A fault for each page would cost more than all of them at once. A kernel before 5.14 refuses.
+    if ((allowed & PROT_WRITE) && committed(*mapping)) madvise(at(mapping->base), mapping->size, MADV_POPULATE_WRITE);
   }
   return CUDA_SUCCESS;
 }
