@@ -29,6 +29,7 @@ const kindTitles: Record<string, string> = {
   memop: "Stream memory operations",
   context: "Contexts",
   stream: "Streams",
+  wait: "Waiting for the GPU",
   capture: "Stream capture",
   loader: "Look-up of functions",
 };

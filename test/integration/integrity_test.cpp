@@ -41,6 +41,7 @@ class Integrity : public testing::Test {
     Environment shim = under_shim("1GiB", "48MiB", "1GiB");
     shim["LORETOKEN_TELEMETRY"] = telemetry_;
     if (rule != nullptr) {
+      std::ofstream{control_};  // empty until the scenario writes the rule
       shim["LORETOKEN_SIM_CONTROL"] = control_;
       shim["LT_INJECT"] = rule;
       if (std::string(rule).find("device") != std::string::npos) {
@@ -134,6 +135,33 @@ TEST_F(Integrity, DamageAtRestFailsTheCallsThatSeeIt) {
   EXPECT_EQ(actual_.lines()[2], expected_.lines()[2]) << "other content at the damaged place";
   expect_one_event_each(row().checksum_failures);
   EXPECT_EQ(mode_changes(), 0u);
+}
+
+// A program that copied asynchronously reads its results behind any of these.
+TEST_F(Integrity, WhoeverWaitsForTheGpuIsTold) {
+  for (const auto& [how, call] : {std::pair{"context", "cuCtxSynchronize"},
+                                  {"stream", "cuStreamSynchronize"},
+                                  {"stream query", "cuStreamQuery"},
+                                  {"event", "cuEventSynchronize"},
+                                  {"event query", "cuEventQuery"}}) {
+    SCOPED_TRACE(how);
+    run_both("damaged_packed", kDamagePacked, {{"LORETOKEN_INTEGRITY", "fail"}, {"LT_WAIT", how}});
+    EXPECT_EQ(count_of(std::string(call) + " returned 214", actual_.err), 1u) << actual_.err;
+    EXPECT_EQ(count_of("cuMemcpyDtoH returned 214", actual_.err), 1u) << actual_.err;
+    EXPECT_EQ(count_of(" returned ", actual_.err), 2u) << actual_.err;
+    expect_one_event_each(row().checksum_failures);
+    unlink(telemetry_.c_str());
+  }
+}
+
+TEST_F(Integrity, WhatTheDriverRefusedToUnpackIsStillThere) {
+  run_both("unpack_refused", "fail=cuLaunchKernel:1+:701", {{"LORETOKEN_INTEGRITY", "fail"}});
+  EXPECT_EQ(count_of("cuMemcpyDtoH returned 701", actual_.err), 1u) << actual_.err;
+  EXPECT_EQ(count_of(" returned ", actual_.err), 1u) << actual_.err;
+  ASSERT_EQ(actual_.lines().size(), 2u);
+  EXPECT_EQ(actual_.lines()[1], expected_.lines()[1]);
+  EXPECT_EQ(row().checksum_failures, 0u);
+  EXPECT_EQ(events().size(), 0u);
 }
 
 TEST_F(Integrity, DamageOnTheHostFailsTheCallsThatSeeIt) {

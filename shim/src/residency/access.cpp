@@ -48,6 +48,10 @@ int device_span() {
   return Runtime::get() != nullptr ? Runtime::get()->device_count() : 0;
 }
 
+CUresult take_damage(Engine* engine) {
+  return engine != nullptr ? engine->take_damage() : CUDA_SUCCESS;
+}
+
 }  // namespace
 
 bool strict_check() {
@@ -138,16 +142,20 @@ void drop_mapped(const ReachSet& set) {
 }
 
 CUresult damage_before(const ReachSet& set) {
-  RelaxedCapture relaxed;
   CUresult result = CUDA_SUCCESS;
   int last = -1;
   for (Unit* unit : set) {
     if (unit->device == last) continue;  // most sets live on one device
     last = unit->device;
-    Engine* engine = engine_of(last);
-    if (const CUresult damage = engine != nullptr ? engine->take_damage() : CUDA_SUCCESS; damage != CUDA_SUCCESS) {
-      result = damage;
-    }
+    if (const CUresult damage = take_damage(engine_of(last)); damage != CUDA_SUCCESS) result = damage;
+  }
+  return result;
+}
+
+CUresult damage_found() {
+  CUresult result = CUDA_SUCCESS;
+  for (int ordinal = 0; ordinal < device_span(); ++ordinal) {
+    if (const CUresult damage = take_damage(engine_of(ordinal)); damage != CUDA_SUCCESS) result = damage;
   }
   return result;
 }

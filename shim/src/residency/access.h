@@ -31,6 +31,8 @@ void drop_mapped(const ReachSet& set);
 // After an operation on the set that waited for the GPU: CUDA_ERROR_ECC_UNCORRECTABLE when damage was found before it
 // that no call has returned yet, and the policy is to fail.
 CUresult damage_before(const ReachSet& set);
+// The same for whatever device, after a call that waited for the GPU. Nothing being unpacked: loads only.
+CUresult damage_found();
 // Strict check: waits for the operation and returns its fault.
 CUresult finish_slow(const ReachSet& set, StreamSlot& slot);
 // Strict check, after an operation that reached nothing of ours: as finish_slow.

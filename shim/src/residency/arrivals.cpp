@@ -56,6 +56,11 @@ CUresult Engine::flush(std::vector<Unit*>* batch, bool awaited) {
   CUresult result = ready ? driver().cuEventRecord(begun->event, unpack_stream_) : CUDA_ERROR_UNKNOWN;
   if (result == CUDA_SUCCESS) result = rt_.codec->unpack(unpack_stream_, jobs);
   if (result == CUDA_SUCCESS) result = driver().cuEventRecord(event->event, unpack_stream_);
+  if (result != CUDA_SUCCESS) {
+    log_error("queueing an unpack failed with driver error %d", result);
+    put_back(batch);
+    return result;
+  }
   for (Unit* unit : *batch) {
     unit->ready = event->event;
     accounts_.packed(unit->blob_on_host, unit->blob.bytes, content_of(*unit), -1);
@@ -63,11 +68,20 @@ CUresult Engine::flush(std::vector<Unit*>* batch, bool awaited) {
     accounts_.raw_changed(static_cast<int64_t>(unit->bytes));
     unit->state.store(UnitState::kArriving, std::memory_order_seq_cst);
   }
-  if (result != CUDA_SUCCESS) log_error("queueing an unpack failed with driver error %d", result);
   arrivals_.push_back({std::move(begun), std::move(event), std::move(*batch), awaited});
   unpacking_ = true;
   batch->clear();
-  return result;
+  return CUDA_SUCCESS;
+}
+
+// What could not be queued as a whole stays packed; what was queued of it still writes.
+void Engine::put_back(std::vector<Unit*>* batch) {
+  driver().cuStreamSynchronize(unpack_stream_);
+  for (Unit* unit : *batch) {
+    work_.give(unit->result_slot);
+    release_handle(*unit);
+  }
+  batch->clear();
 }
 
 void Engine::settle(bool wait_for_first) {
@@ -146,6 +160,7 @@ bool Engine::is_lost(Unit& unit) {
 
 CUresult Engine::take_damage() {
   if (unpacking_.load(std::memory_order_acquire)) {
+    ContextScope scope(rt_.context);  // of whatever context the calling thread is
     Lock lock(mutex_);
     settle();
   }

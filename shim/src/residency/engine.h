@@ -84,6 +84,7 @@ class Engine final : public Residency, public Guarded {
   Made start_unpack(Unit& unit, std::vector<Unit*>* batch);  // mutex_ held: maps, adds to the batch
   // mutex_ held: queues the batch's unpacks. `awaited`: for an operation of the program.
   CUresult flush(std::vector<Unit*>* batch, bool awaited = true);
+  void put_back(std::vector<Unit*>* batch);  // mutex_ held: a batch that could not be queued; waits for unpack_stream_
   void settle(bool wait_for_first = false);  // mutex_ held: kArriving → kRaw for what has arrived
   void settled(Unit& unit, bool context_lost);
   std::shared_ptr<OwnedEvent> take_event();

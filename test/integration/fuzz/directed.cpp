@@ -2,69 +2,17 @@
 // operation is slow, or one address that is not found ends the program. Prints the hash of what they computed.
 #include <unistd.h>
 
-#include <unistd.h>
-
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <string>
 #include <vector>
 
-#include "driver_calls.h"
+#include "directed.h"
+
+using namespace directed;
 
 namespace {
-
-constexpr uint32_t kWords = 400000;  // 1.6 MB: several share a unit, none is small
-constexpr int kFillers = 60;         // 96 MB: three times the physical limit of most tests; others say LT_FILLERS
-
-int number_of(const char* variable, int fallback) {
-  const char* given = std::getenv(variable);
-  return given != nullptr ? std::atoi(given) : fallback;
-}
-
-int fillers() {
-  static const int count = number_of("LT_FILLERS", kFillers);
-  return count;
-}
-
-fuzz::Driver cu;
-CUmodule module;
-int failures = 0;
-
-void check(CUresult result, const char* what) {
-  if (result == CUDA_SUCCESS) return;
-  std::fprintf(stderr, "%s returned %d\n", what, result);
-  ++failures;
-}
-
-void launch(const char* kernel, CUstream stream, std::vector<void*> params) {
-  CUfunction function = nullptr;
-  check(cu.cuModuleGetFunction(&function, module, kernel), "cuModuleGetFunction");
-  check(cu.cuLaunchKernel(function, 8, 1, 1, 64, 1, 1, 0, stream, params.data(), nullptr), kernel);
-}
-
-void fill(CUdeviceptr at, CUstream stream, uint32_t seed, uint32_t kind) {
-  uint32_t words = kWords;
-  launch("fuzz_fill", stream, {&at, &words, &seed, &kind});
-}
-
-CUdeviceptr allocate() {
-  CUdeviceptr at = 0;
-  check(cu.cuMemAlloc_v2(&at, kWords * 4), "cuMemAlloc");
-  return at;
-}
-
-void print_hash(CUdeviceptr at) {
-  std::vector<uint32_t> host(kWords);
-  check(cu.cuMemcpyDtoH_v2(host.data(), at, kWords * 4), "cuMemcpyDtoH");
-  uint64_t hash = 1469598103934665603ull;
-  for (const uint32_t word : host) hash = (hash ^ word) * 1099511628211ull;
-  std::printf("%016llx\n", static_cast<unsigned long long>(hash));
-}
-
-void press(CUstream stream, uint32_t kind = 2) {
-  for (int i = 0; i < fillers(); ++i) fill(allocate(), stream, static_cast<uint32_t>(i), kind);
-}
 
 // The first buffer is packed; its unpack is slow; the launch that reads it must wait for it.
 void unpack_before_use(CUstream a, CUstream) {
@@ -280,65 +228,6 @@ void value_before_scan(CUstream a, CUstream b) {
   print_hash(first);
 }
 
-// Has the simulator do what LT_INJECT says, a rule of its control file, while nothing moves.
-void inject(CUstream stream) {
-  CUdeviceptr spare = 0;
-  check(cu.cuMemAlloc_v2(&spare, 4096), "cuMemAlloc");
-  check(cu.cuCtxSynchronize(), "cuCtxSynchronize");
-  const char* control = std::getenv("LORETOKEN_SIM_CONTROL");
-  const char* rule = std::getenv("LT_INJECT");
-  if (control != nullptr && rule != nullptr) {
-    usleep(300'000);  // what the shim does by itself comes to rest
-    std::FILE* file = std::fopen(control, "w");
-    std::fprintf(file, "%s\n", rule);
-    std::fclose(file);
-    usleep(50'000);
-  }
-  check(cu.cuMemsetD32Async(spare, 0, 1, stream), "cuMemsetD32Async");
-  check(cu.cuCtxSynchronize(), "cuCtxSynchronize");
-}
-
-// What lies packed is damaged, then read by a kernel: first the kernel's own result is asked for, then what it read. At
-// last that memory gets another content.
-void damaged(CUstream a, uint32_t kind, uint32_t filler_kind) {
-  const CUdeviceptr first = allocate();
-  fill(first, a, 1, kind);
-  press(a, filler_kind);
-  inject(a);
-  const CUdeviceptr sum = allocate();
-  fill(sum, a, 2, 0);
-  uint32_t words = kWords;
-  uint32_t key = 5;
-  CUdeviceptr dst = sum;
-  CUdeviceptr src = first;
-  launch("fuzz_mix", a, {&dst, &src, &words, &key});
-  check(cu.cuStreamSynchronize(a), "cuStreamSynchronize");
-  print_hash(sum);
-  print_hash(first);
-  check(cu.cuMemFree_v2(first), "cuMemFree");
-  const CUdeviceptr again = allocate();
-  fill(again, a, 9, kind);
-  check(cu.cuStreamSynchronize(a), "cuStreamSynchronize");
-  print_hash(again);
-}
-
-// The blob of what is raw again is damaged; then the raw bytes, which nobody wrote meanwhile, must go once more.
-void damaged_kept(CUstream a, CUstream) {
-  const CUdeviceptr first = allocate();
-  fill(first, a, 1, 3);
-  const auto press_slowly = [&] {  // no stream holds what is packed, so that no blob has to be given up for room
-    for (uint32_t i = 0; i < static_cast<uint32_t>(fillers()); ++i) {
-      fill(allocate(), a, i, 1);
-      check(cu.cuCtxSynchronize(), "cuCtxSynchronize");
-    }
-  };
-  press_slowly();
-  print_hash(first);
-  inject(a);
-  press_slowly();
-  print_hash(first);
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -369,6 +258,7 @@ int main(int argc, char** argv) {
   if (scenario == "host_table") host_table(a, b);
   if (scenario == "damaged_packed") damaged(a, 3, 1);
   if (scenario == "damaged_host") damaged(a, 6, 6);
-  if (scenario == "damaged_kept") damaged_kept(a, b);
+  if (scenario == "damaged_kept") damaged_kept(a);
+  if (scenario == "unpack_refused") unpack_refused(a);
   return failures == 0 ? 0 : 1;
 }

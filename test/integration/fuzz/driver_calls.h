@@ -16,8 +16,8 @@ namespace fuzz {
   X(cuMemsetD32Async) X(cuMemcpy2D_v2) X(cuStreamCreate) X(cuStreamDestroy_v2) X(cuStreamSynchronize)              \
   X(cuStreamWaitEvent) X(cuEventCreate) X(cuEventRecord) X(cuEventDestroy_v2) X(cuMemHostAlloc)                    \
   X(cuMemFreeHost) X(cuStreamBeginCapture_v2) X(cuStreamEndCapture) X(cuGraphInstantiateWithFlags)                 \
-  X(cuGraphLaunch) X(cuGraphDestroy) X(cuGraphExecDestroy) X(cuMemGetInfo_v2) \
-  X(cuStreamWaitValue32_v2) X(cuStreamWriteValue32_v2)
+  X(cuGraphLaunch) X(cuGraphDestroy) X(cuGraphExecDestroy) X(cuMemGetInfo_v2)                            \
+  X(cuStreamWaitValue32_v2) X(cuStreamWriteValue32_v2) X(cuStreamQuery) X(cuEventQuery) X(cuEventSynchronize)
 // clang-format on
 
 struct Driver {
