@@ -1,5 +1,5 @@
 // Prints what the shim counted in a telemetry file as one JSON line: sums over its rows (processes and devices), the
-// most restricted mode of any of them with its cause, and the events.
+// most restricted mode of any of them with its cause, and the events (numbers as in abi.h).
 //   g++ -O1 -std=c++20 telemetry_dump.cpp -I shim/include -o telemetry_dump && ./telemetry_dump FILE
 // Exit 1 when the file is no telemetry of this major version.
 #include <cstdio>
@@ -108,7 +108,10 @@ int main(int argc, char** argv) {
   const char* comma = "";
   for (const loretoken_event& event : data->events) {
     if (event.number == 0) continue;
-    std::printf("%s%s", comma, quoted(event.text, sizeof event.text).c_str());
+    std::printf(
+        "%s{\"guard\": %u, \"from\": %u, \"to\": %u, \"eased\": %u, \"figure\": %lld, \"limit\": %lld, \"text\": %s}",
+        comma, event.guard, event.from_mode, event.to_mode, event.eased, static_cast<long long>(event.figure),
+        static_cast<long long>(event.limit), quoted(event.text, sizeof event.text).c_str());
     comma = ", ";
   }
   std::printf("]}\n");
