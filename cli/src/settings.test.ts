@@ -24,3 +24,7 @@ test("a slip of the pen is named with what was meant", () => {
     /LORETOKEN_LIMTI is no setting; nearest: LORETOKEN_LIMIT/,
   );
 });
+
+test("in a container of the node agent nothing is taken for a slip", () => {
+  assert.deepEqual(unknownSettings({ LORETOKEN_GPU: "GPU-1", LORETOKEN_UNITS: "4", LORETOKEN_ALLOCATION: "a" }), []);
+});

@@ -1,15 +1,17 @@
 /** The shim's settings, as the command line needs them. The list itself is generated. */
+import { allocationVariables } from "@loretoken/api/names";
 import { settings } from "./settings.gen.ts";
 
-/** Variables that are ours but no settings of the shim: the simulator's and this command's own. */
+/** Variables that are ours but no settings of the shim: the simulator's, this command's own, and what the node agent tells. */
 const others = [/^LORETOKEN_SIM_/, /^LORETOKEN_BUILD$/];
+const told: readonly string[] = Object.values(allocationVariables);
 
 /** A message for every LORETOKEN_* variable that nothing reads: most likely a slip of the pen. */
 export function unknownSettings(environment: NodeJS.ProcessEnv): string[] {
   const names = settings.map(({ name }) => name);
   return Object.keys(environment)
     .filter((name) => name.startsWith("LORETOKEN_") && !names.includes(name))
-    .filter((name) => !others.some((pattern) => pattern.test(name)))
+    .filter((name) => !told.includes(name) && !others.some((pattern) => pattern.test(name)))
     .map((name) => `${name} is no setting; nearest: ${nearest(name, names)} (all: loretoken run --help)`);
 }
 

@@ -3,6 +3,7 @@
  * way of handing in the GPU.
  */
 import { join } from "node:path";
+import { allocationVariables } from "@loretoken/api";
 import type { Config } from "../config/schema.ts";
 import type { Holding } from "../holding.ts";
 
@@ -80,9 +81,9 @@ function variables({ id, gpuUuid, units, guaranteed, virtualSize }: Holding): Re
     LORETOKEN_TELEMETRY: inside.telemetry,
     LORETOKEN_LIMIT: String(guaranteed),
     LORETOKEN_VIRTUAL: String(virtualSize),
-    LORETOKEN_GPU: gpuUuid,
-    LORETOKEN_UNITS: String(units.length),
-    LORETOKEN_ALLOCATION: id,
+    [allocationVariables.gpu]: gpuUuid,
+    [allocationVariables.units]: String(units.length),
+    [allocationVariables.allocation]: id,
   };
 }
 

@@ -8,5 +8,14 @@ export {
   gpuNodeResource,
   gpuNodeStatus,
 } from "./gpu-node.ts";
-export { annotations, apiVersion, components, fieldOwners, group, version, vramResource } from "./names.ts";
+export {
+  allocationVariables,
+  annotations,
+  apiVersion,
+  components,
+  fieldOwners,
+  group,
+  version,
+  vramResource,
+} from "./names.ts";
 export { memoryQuantity, ratioText, shortMemory } from "./quantity.ts";

@@ -28,3 +28,10 @@ export const fieldOwners = {
 export const components = {
   agent: "loretoken-agent",
 } as const;
+
+/** Environment variables that tell a container about its allocation; nothing of ours reads them. */
+export const allocationVariables = {
+  gpu: "LORETOKEN_GPU",
+  units: "LORETOKEN_UNITS",
+  allocation: "LORETOKEN_ALLOCATION",
+} as const;
