@@ -10,7 +10,11 @@ import { build, shell, shellImage, train, trainImage } from "./support/images.ts
 
 const own = { skip: needsOwnCluster };
 const gpus = ["8GiB", "8GiB"];
-const { target, agent } = useAgent("agent-allocation", { gpus, images: [shell, train] });
+const { target, agent } = useAgent("agent-allocation", {
+  gpus,
+  flags: { "max-penalty-percent": "100" }, // a simulated card is slow
+  images: [shell, train],
+});
 /** Half as much again as 8 GiB, less 4 % of them, in whole units. */
 const unitsPerGpu = 11;
 const forever = ["/bin/sleep", "1000000"];
