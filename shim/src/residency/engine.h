@@ -167,6 +167,7 @@ class Engine final : public Residency, public Guarded {
   uint64_t wanted_ = 0;              // bytes the thread that holds turn_ waits for
   uint64_t exhausted_ = 0;           // counts rounds in which nothing could be won
   std::chrono::nanoseconds dry_{0};  // spent in rounds without a win while a thread waits
+  uint32_t dry_rounds_ = 0;          // of these, since patience was at its end
   uint32_t short_patience_ = 0;      // times in a row that scans took longer than await_scans() gave them
   bool woken_ = false;
   bool making_room_ = false;                         // the mover is in make_room(), which unlocks

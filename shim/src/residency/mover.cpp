@@ -19,9 +19,11 @@ namespace loretoken {
 using namespace std::chrono_literals;
 
 namespace {
-// How long dry rounds may go on while a thread waits. One counts as kLongestRound at most: a process that was stopped
-// in between has not waited.
+// How long dry rounds may go on while a thread waits, and how many there must have been: on a busy machine a round can
+// take seconds and prove nothing. One counts as kLongestRound at most: a process that was stopped in between has not
+// waited.
 constexpr auto kPatience = 2s;
+constexpr uint32_t kLeastRounds = 20;
 constexpr auto kStreamPatience = 120s;  // while a stream of the program's holds what could be won
 constexpr auto kLongestRound = 4s;
 constexpr auto kPenalisedFor = 20ms;  // dry rounds before what is left raw for its penalty goes too
@@ -87,12 +89,17 @@ void Engine::mover_main() {
     const uint64_t won = make_room(target, lock);
     making_room_ = false;
     if (won != 0 || closing()) changed_.notify_all();
-    if (won != 0 || wanted_ == 0) dry_ = 0ns;
+    if (won != 0 || wanted_ == 0) {
+      dry_ = 0ns;
+      dry_rounds_ = 0;
+    }
     if (room() >= target || won != 0 || stop_) continue;
     // Units held by running calls may still come free, so one dry round proves nothing.
     const auto patience = waits_for_streams_ ? kStreamPatience : kPatience;
-    if (wanted_ != 0 && room() < wanted_ && (!anything_to_win(lock) || dry_ > patience)) {
+    const bool tried = dry_ > patience && ++dry_rounds_ >= kLeastRounds;
+    if (wanted_ != 0 && room() < wanted_ && (!anything_to_win(lock) || tried)) {
       dry_ = 0ns;
+      dry_rounds_ = 0;
       ++exhausted_;
       changed_.notify_all();
     }
