@@ -70,9 +70,11 @@ export const compressionPolicySpec = z
       ),
     priority: z
       .int32()
+      .min(-1_000_000)
+      .max(1_000_000)
       .default(0)
       .describe(
-        "Decides which policy applies where several select the same pod or node: the highest priority, then the oldest policy, then the first name. The others are not merged in. Default: 0.",
+        "Decides which policy applies where several select the same pod or node: the highest priority, then the oldest policy, then the first name. The others are not merged in. From -1000000 to 1000000. Default: 0.",
       ),
     suspend: z
       .boolean()

@@ -69,7 +69,12 @@ export const badPolicies: readonly BadPolicy[] = [
   { what: "an expansion above 8", spec: { expansion: 8.001 }, at: "spec.expansion", says: /less than or equal to 8/ },
   { what: "an expansion as text", spec: { expansion: "2" }, at: "spec.expansion", says: /must be of type number/ },
   { what: "a priority with a fraction", spec: { priority: 1.5 }, at: "spec.priority", says: /must be of type integer/ },
-  { what: "a priority beyond 32 bits", spec: { priority: 2 ** 31 }, at: "spec.priority", says: /int32/ },
+  {
+    what: "a priority beyond all others",
+    spec: { priority: 1_000_001 },
+    at: "spec.priority",
+    says: /less than or equal to 1000000/,
+  },
   { what: "a reserve of no size", spec: { physicalReserve: "much" }, at: "spec.physicalReserve", says: /should match/ },
   {
     what: "all of a GPU in reserve",
