@@ -3,10 +3,12 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { codecs } from "@loretoken/telemetry";
+import { parse } from "yaml";
 import { badPolicies, goodPolicies } from "../testing/policies.ts";
 import { compressionPolicy, selectionText } from "./compression-policy.ts";
 import { compressionPolicySpec, losslessCodecs } from "./spec.ts";
 
+const root = join(import.meta.dirname, "../../../..");
 const objectOf = (spec: object): object => ({ metadata: { name: "p" }, spec });
 
 /** As the API server writes it: spec.codecs.allow[1]. */
@@ -53,8 +55,22 @@ test("what is not said: nothing for nodes, the safe way for pods", () => {
   });
 });
 
+test("every rule of the definition is broken by one of the objects", () => {
+  const definition = readFileSync(join(root, "crds/loretoken.dev_compressionpolicies.yaml"), "utf8");
+  const messages = new Set<string>();
+  const visit = (at: unknown): void => {
+    if (typeof at !== "object" || at === null) return;
+    for (const [key, value] of Object.entries(at)) {
+      if (key !== "x-kubernetes-validations") visit(value);
+      else for (const { message } of value) messages.add(message);
+    }
+  };
+  visit(parse(definition));
+  assert.deepEqual(messages, new Set(badPolicies.map(({ says }) => says).filter((says) => typeof says === "string")));
+});
+
 test("codecs to allow are those that the kernels decode; lossy ones are none of them yet", () => {
-  const header = readFileSync(join(import.meta.dirname, "../../../../kernels/include/loretoken/blob.h"), "utf8");
+  const header = readFileSync(join(root, "kernels/include/loretoken/blob.h"), "utf8");
   const mask = Number(/kDecodableCodecs = (0x[0-9A-F]+);/.exec(header)?.[1]);
   const decodable = codecs.filter((_, bit) => (mask >> bit) & 1);
   assert.deepEqual(["raw", ...losslessCodecs], decodable);
