@@ -7,6 +7,8 @@ import { z } from "zod";
 import { customResourceDefinition, definitions } from "./crds.ts";
 import { type Reason, reasons } from "./events.ts";
 import { gpuNodeStatus } from "./gpu-node.ts";
+import { annotations } from "./names.ts";
+import { policyConditions } from "./policy/conditions.ts";
 import { memoryQuantity, ratioText, shortMemory } from "./quantity.ts";
 import { type JsonSchema, structuralProblems, structuralSchema } from "./structural.ts";
 
@@ -44,13 +46,30 @@ for (const crd of checkedIn) {
   });
 }
 
+/** By steps; `[?(@.type=="X")]` is the condition X, which must be one that there is. */
 function fieldAt(schema: JsonSchema, jsonPath: string): unknown {
-  const steps = jsonPath.split(".").slice(1);
-  return steps.reduce<JsonSchema | undefined>(
-    (at, step) => (at?.properties as Record<string, JsonSchema> | undefined)?.[step],
-    schema,
-  );
+  if (jsonPath === ".metadata.creationTimestamp") return "every object has it";
+  const steps = jsonPath.match(/\[\?\(@\.type=="\w+"\)\]|\w+/g) ?? [];
+  return steps.reduce<JsonSchema | undefined>((at, step) => {
+    const [, type] = /"(\w+)"/.exec(step) ?? [];
+    if (type !== undefined) return type in policyConditions ? (at?.items as JsonSchema) : undefined;
+    return (at?.properties as Record<string, JsonSchema> | undefined)?.[step];
+  }, schema);
 }
+
+test("descriptions are whole sentences, defaults of single values are in them", () => {
+  const visit = (schema: JsonSchema, at: string): void => {
+    const { description, default: fallback, type, properties, items } = schema;
+    if (description !== undefined) assert.match(String(description), /^[A-Z].*\.$/s, at);
+    if (fallback !== undefined && type !== "object")
+      assert.match(String(description), RegExp(`Default: ${fallback}`), at);
+    for (const [name, property] of Object.entries(properties ?? {})) visit(property as JsonSchema, `${at}.${name}`);
+    if (items !== undefined) visit(items as JsonSchema, `${at}[]`);
+  };
+  for (const { spec } of checkedIn) {
+    for (const { schema } of spec.versions) visit(schema.openAPIV3Schema, spec.names.shortNames[0] ?? "");
+  }
+});
 
 const forbidden: [string, z.ZodType, RegExp][] = [
   ["a union", z.object({ a: z.union([z.string(), z.number()]).describe("x") }), /schema\.a has anyOf/],
@@ -104,6 +123,26 @@ test("every reason is UpperCamelCase and says what it is about, when, with which
     assert.match(reason, /^([A-Z][a-z]+)+$/);
     assert.ok(facts.on.length > 0 && facts.when && facts.figures && facts.todo, reason);
   }
+});
+
+test("reference pages have every field, rule, reason and annotation", () => {
+  const page = (name: string): string => readFileSync(join(root, `docs/reference/${name}.md`), "utf8");
+  const policy = page("compressionpolicies");
+  for (const text of [
+    "| `spec.guardrails.thermal.maxCelsius` | integer |  | 30 to 120 |",
+    "| `spec.verify` | string | `always` | `always`, `sample`, `off` |",
+    "| `spec.podSelector.matchExpressions[].operator` | string | required |",
+    "- `spec.guardrails.power`: exactly one of maxWatts and maxPercent must be given.",
+    "- `spec.podSelector.matchExpressions[]`: values must be given for In and NotIn",
+    "| `status.nodesBehind.count` |",
+    ...Object.values(policyConditions).flatMap(({ reasons: known }) =>
+      Object.keys(known).map((one) => `| \`${one}\` |`),
+    ),
+  ]) {
+    assert.ok(policy.includes(text), text);
+  }
+  assert.ok(page("gpunodes").includes("| `status.gpus[].containers[].mode` |"));
+  for (const name of Object.values(annotations)) assert.ok(page("annotations").includes(`| \`${name}\` |`), name);
 });
 
 test("docs/reference/events.md lists every reason", () => {

@@ -2,6 +2,9 @@
 import type { z } from "zod";
 import { gpuNode, gpuNodeStatus } from "./gpu-node.ts";
 import { group, version } from "./names.ts";
+import { compressionPolicy } from "./policy/compression-policy.ts";
+import { compressionPolicySpec } from "./policy/spec.ts";
+import { compressionPolicyStatus } from "./policy/status.ts";
 import { type JsonSchema, structuralSchema } from "./structural.ts";
 
 export interface PrinterColumn {
@@ -13,7 +16,7 @@ export interface PrinterColumn {
   priority?: number;
 }
 
-interface Definition {
+export interface Definition {
   kind: string;
   plural: string;
   shortNames: string[];
@@ -26,7 +29,61 @@ interface Definition {
 
 const summary = (field: string): string => `.status.summary.${field}`;
 
+const conditionStatus = (type: string): string => `.status.conditions[?(@.type=="${type}")].status`;
+
 export const definitions: Definition[] = [
+  {
+    kind: "CompressionPolicy",
+    plural: "compressionpolicies",
+    shortNames: ["compol"], // cpol is Kyverno's ClusterPolicy
+    scope: "Cluster",
+    description: compressionPolicy.description ?? "",
+    spec: compressionPolicySpec,
+    status: compressionPolicyStatus,
+    columns: [
+      { name: "Priority", type: "integer", jsonPath: ".spec.priority", description: "the highest applies" },
+      { name: "Selects", type: "string", jsonPath: ".status.selects", description: "which pods, where" },
+      { name: "Pods", type: "integer", jsonPath: ".status.appliedPods", description: "pods that go by it" },
+      { name: "Nodes", type: "integer", jsonPath: ".status.appliedNodes", description: "nodes that go by it" },
+      { name: "Ratio", type: "string", jsonPath: ".status.ratio", description: "what packing wins" },
+      { name: "Saved", type: "string", jsonPath: ".status.saved", description: "memory that packing saves" },
+      {
+        name: "Applied",
+        type: "string",
+        jsonPath: conditionStatus("Applied"),
+        description: "whether all of them go by its present generation",
+      },
+      {
+        name: "Behind",
+        type: "integer",
+        jsonPath: ".status.nodesBehind.count",
+        description: "nodes that do not go by its present generation yet",
+        priority: 1,
+      },
+      {
+        name: "Degraded",
+        type: "string",
+        jsonPath: conditionStatus("Degraded"),
+        description: "whether a guardrail acts on a container",
+        priority: 1,
+      },
+      {
+        name: "Conflicting",
+        type: "string",
+        jsonPath: conditionStatus("Conflicting"),
+        description: "whether another policy has some of what it selects",
+        priority: 1,
+      },
+      {
+        name: "Suspended",
+        type: "boolean",
+        jsonPath: ".spec.suspend",
+        description: "whether it applies to nothing",
+        priority: 1,
+      },
+      { name: "Age", type: "date", jsonPath: ".metadata.creationTimestamp", description: "since when it is there" },
+    ],
+  },
   {
     kind: "GpuNode",
     plural: "gpunodes",

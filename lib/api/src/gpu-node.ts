@@ -1,28 +1,7 @@
 /** GpuNode: what the GPUs of one node hold and for whom. Written by the node's agent, read by people and by the operator. */
 import { z } from "zod";
+import { count, mapList, memory, mode, ratio } from "./fields.ts";
 import { apiVersion } from "./names.ts";
-
-/** Lists whose entries are merged by key in server-side apply, not replaced. */
-const mapList = (...keys: string[]): Record<string, unknown> => ({
-  "x-kubernetes-list-type": "map",
-  "x-kubernetes-list-map-keys": keys,
-});
-
-const memory = (what: string) =>
-  z
-    .string()
-    .regex(/^(0|[1-9][0-9]*[MG]i)$/)
-    .describe(`${what}. A quantity, rounded to MiB.`);
-const ratio = (what: string) =>
-  z
-    .string()
-    .regex(/^([0-9]+\.[0-9]{2})?$/)
-    .describe(`${what}. Two decimals; empty if nothing is packed.`);
-const mode = (what: string) =>
-  z
-    .enum(["full", "hold", "off"])
-    .describe(`${what}: full packs, hold packs nothing new, off is plain CUDA from then on.`);
-const count = (what: string) => z.int32().min(0).describe(what);
 
 const usage = {
   raw: memory("GPU memory that holds allocations as they are"),

@@ -8,6 +8,7 @@ export {
   gpuNodeResource,
   gpuNodeStatus,
 } from "./gpu-node.ts";
+export { type LabelSelector, type Labels, selectorMatches, selectorText } from "./label-selector.ts";
 export {
   allocationVariables,
   annotations,
@@ -18,4 +19,5 @@ export {
   version,
   vramResource,
 } from "./names.ts";
-export { memoryQuantity, ratioText, shortMemory } from "./quantity.ts";
+export * from "./policy/index.ts";
+export { memoryQuantity, parseQuantity, ratioText, shortMemory } from "./quantity.ts";

@@ -87,13 +87,16 @@ export function structuralProblems(schema: JsonSchema, at = "schema"): string[] 
   for (const [name, property] of Object.entries(known)) {
     problems.push(...structuralProblems(property as JsonSchema, `${at}.${name}`));
   }
-  if (isSchema(additionalProperties)) problems.push(...structuralProblems(additionalProperties, `${at}.*`));
-  // Items are described by their list if they are plain values.
-  if (isSchema(items)) {
-    const described = items.type === "object" ? items : { description: "-", ...items };
-    problems.push(...structuralProblems(described, `${at}[]`));
+  if (isSchema(additionalProperties)) {
+    problems.push(...structuralProblems(describedAbove(additionalProperties), `${at}.*`));
   }
+  if (isSchema(items)) problems.push(...structuralProblems(describedAbove(items), `${at}[]`));
   return problems;
+}
+
+/** Plain values of a list or map are described by it. */
+function describedAbove(schema: JsonSchema): JsonSchema {
+  return schema.type === "object" ? schema : { description: "-", ...schema };
 }
 
 function keysAreThere(schema: JsonSchema): boolean {
