@@ -1,8 +1,8 @@
 /**
- * Makes device-plugin/dist, what the agent's image has: the program as one file, and koffi, whose native part cannot be bundled. It is run as package.json's script "start"
- * says: with limits that keep V8 and malloc from taking memory that an agent does not need (its live heap is 18 MiB, and grows by a third
- * before it is cleaned: V8's own way to save memory cleans all the time, 40 ms of an Allocate each), with one helper thread of
- * V8, and without its last optimiser, which costs several MiB and wins nothing here.
+ * Makes device-plugin/dist, what the agent's image has: the program as one file, and koffi, whose native part cannot be bundled. It
+ * is run as package.json's script "start" says: with limits that keep V8 and malloc from taking memory that an agent does not need,
+ * with one helper thread of V8, and without its last optimiser, which costs several MiB and wins nothing here. The live heap is
+ * 18 MiB, and grows by a third before it is cleaned: V8's own --optimize-for-size cleans all the time, and an Allocate then waits.
  * Usage: node device-plugin/scripts/bundle.ts [another folder; package.json is looked for beside it]
  */
 import { cpSync, rmSync, statSync, writeFileSync } from "node:fs";
