@@ -20,6 +20,8 @@ export interface Call {
   /** Milliseconds without a byte after which the request is given up, if not the client's. */
   timeout?: number;
   signal?: AbortSignal;
+  /** Called at the last moment before the request is made; what it throws is thrown, and nothing is sent. */
+  guard?: () => void;
 }
 
 export interface ClientOptions {
@@ -105,6 +107,7 @@ export class Client {
         : { "content-type": call.contentType ?? "application/json", "content-length": body.length }),
     };
     if (call.signal !== undefined) options.signal = call.signal;
+    call.guard?.();
     return exchange(url, options, body, describe(call));
   }
 
@@ -129,6 +132,9 @@ export class Client {
     return options as RequestOptions;
   }
 }
+
+/** What those need who make single requests: a client, or one that checks something first. */
+export type Requester = Pick<Client, "request">;
 
 function exchange(url: URL, options: RequestOptions, body: Buffer | undefined, what: string): Promise<IncomingMessage> {
   const start = url.protocol === "https:" ? httpsRequest : httpRequest;
