@@ -102,7 +102,6 @@ export class LeaseElector {
       if (leadership === undefined) return;
       this.#leadership = leadership;
       const reason = await this.#lead(leadership, signal);
-      this.#options.onStopped?.(reason);
       if (reason === "failed") await this.#clock.sleep(this.#wait(), signal);
     }
   }
