@@ -41,6 +41,19 @@ test("a fenced client reads always, writes only while it leads, and breaks a wri
   );
 });
 
+test("once it has ended it stays so, whatever is confirmed", async () => {
+  const clock = new TestClock();
+  const leadership = new Leadership(clock, momentOf(clock), 10_000, 0);
+  await clock.advance(9000);
+  const sent = momentOf(clock);
+  assert.deepEqual([leadership.confirm(sent), leadership.left], [true, 10_000]);
+  await clock.advance(9000);
+  const late = momentOf(clock);
+  await clock.advance(1000);
+  assert.equal(leadership.confirm(late), false);
+  assert.equal(leadership.signal.aborted, true);
+});
+
 test("time that passes while credentials are fetched counts too: nothing is sent", async (context) => {
   const server = await new TestApiServer().start();
   const { config } = server;

@@ -15,6 +15,8 @@ interface Candidate {
   reasons: StopReason[];
   errors: unknown[];
   fault: LeaseFault | undefined;
+  /** Milliseconds to the server, and back. */
+  way: number;
   stop: () => Promise<void>;
 }
 
@@ -27,12 +29,20 @@ class Election {
   join(context: TestContext, name: string, options: Partial<LeaseElectorOptions> = {}): Candidate {
     const machine = new Machine(this.clock);
     const signal = new AbortController();
-    const candidate = { name, machine, terms: [], reasons: [], errors: [], fault: undefined } as unknown as Candidate;
+    const candidate = {
+      name,
+      machine,
+      terms: [],
+      reasons: [],
+      errors: [],
+      fault: undefined,
+      way: 5,
+    } as unknown as Candidate;
     candidate.elector = new LeaseElector({
       client: this.server.requester(
         name,
         () => candidate.fault,
-        () => machine.sleep(5),
+        () => machine.sleep(candidate.way),
       ),
       namespace: "loretoken",
       name: "operator",
@@ -204,6 +214,22 @@ test("a renewal that was answered only after the deadline does not bring the rig
   assert.equal(a.terms[0]?.leading, false);
   await clock.advance(5000);
   assert.deepEqual([a.terms.length, a.elector.leading], [2, true]); // nobody else was there: a new term
+});
+
+test("the right counts from when the renewal was sent, not from its answer", async (context) => {
+  const election = new Election();
+  const { clock, server } = election;
+  const a = election.join(context, "a");
+  await clock.advance(3000);
+  a.way = 2000;
+  await clock.advance(8000);
+  const version = server.lease?.metadata?.resourceVersion;
+  while (server.lease?.metadata?.resourceVersion === version) await clock.advance(1);
+  const sent = clock.now() - 2000;
+  await clock.advance(2001); // the answer is there
+  a.fault = "hang";
+  while (a.elector.leading) await clock.advance(10);
+  assert.ok(clock.now() - sent <= 10_000, `${clock.now() - sent} ms`);
 });
 
 test("a clock that is set ahead ends the right, one that is set back does not lengthen it", async (context) => {

@@ -112,18 +112,21 @@ test("pages that expire while they are read are replaced by one list", async (co
   );
 });
 
-const resumed: Record<WatchFault, boolean> = {
-  reset: true,
-  midLine: true,
-  end: true,
-  internal: true,
-  mute: true,
-  garbage: false,
-  noEvent: false,
-  gone: false,
+const endOf: Record<WatchFault, WatchEnd> = {
+  reset: "broken",
+  midLine: "broken",
+  halfLine: "broken",
+  end: "ended",
+  internal: "broken",
+  mute: "broken",
+  garbage: "malformed",
+  noEvent: "malformed",
+  gone: "expired",
 };
 for (const fault of watchFaults) {
-  test(`a watch that meets "${fault}" is ${resumed[fault] ? "resumed where it was" : "followed by a list"}`, async (context) => {
+  const end = endOf[fault];
+  const resumed = end === "broken" || end === "ended";
+  test(`a watch that meets "${fault}" is ${resumed ? "resumed where it was" : "followed by a list"}`, async (context) => {
     const setup = await new Setup().start(context, {}, (server) => void server.put("stays"));
     const { server } = setup;
     await setup.watching();
@@ -133,9 +136,9 @@ for (const fault of watchFaults) {
     server.put("after");
     server.delete("before");
     await setup.settled();
-    assert.equal(server.lists.length, resumed[fault] ? 1 : 2);
-    const since = server.watches.at(-1)?.get("resourceVersion");
-    if (resumed[fault]) assert.equal(since, "102");
+    assert.equal(setup.ends[0], end);
+    assert.equal(server.lists.length, resumed ? 1 : 2);
+    if (resumed) assert.equal(server.watches.at(-1)?.get("resourceVersion"), "102");
   });
 }
 

@@ -21,11 +21,21 @@ interface Change {
 /** Of one request: no answer at all, a broken connection, or an error's code. */
 export type RequestFault = "none" | "silent" | "reset" | number;
 /** Of open watches. */
-export type WatchFault = "reset" | "midLine" | "end" | "garbage" | "noEvent" | "gone" | "internal" | "mute";
+export type WatchFault =
+  | "reset"
+  | "midLine"
+  | "halfLine"
+  | "end"
+  | "garbage"
+  | "noEvent"
+  | "gone"
+  | "internal"
+  | "mute";
 
 export const watchFaults: readonly WatchFault[] = [
   "reset",
   "midLine",
+  "halfLine",
   "end",
   "garbage",
   "noEvent",
@@ -184,6 +194,7 @@ const error = (code: number, reason: string): string =>
 const disturbances: Record<WatchFault, (response: ServerResponse) => void> = {
   reset: (response) => void response.socket?.resetAndDestroy(),
   midLine: (response) => void response.write('{"type":"MODIFIED","obj', () => response.socket?.destroy()),
+  halfLine: (response) => void response.end('{"type":"MODIFIED","obj'),
   end: (response) => void response.end(),
   garbage: (response) => void response.write("<html>502</html>\n"),
   noEvent: (response) => void response.write('{"type":"MODIFIED","object":null}\n'),
