@@ -108,7 +108,14 @@ export class Client {
     };
     if (call.signal !== undefined) options.signal = call.signal;
     call.guard?.();
-    return exchange(url, options, body, describe(call));
+    return exchange(url, options, body, describe(call), () => this.#dropIdle());
+  }
+
+  /** What hung one connection may have hung the others: each would cost the next request its time. */
+  #dropIdle(): void {
+    for (const sockets of Object.values(this.#agent?.freeSockets ?? {})) {
+      for (const socket of sockets ?? []) socket.destroy();
+    }
   }
 
   /** Credentials are asked for each time: tokens are rotated. A new certificate gets new connections. */
@@ -136,12 +143,22 @@ export class Client {
 /** What those need who make single requests: a client, or one that checks something first. */
 export type Requester = Pick<Client, "request">;
 
-function exchange(url: URL, options: RequestOptions, body: Buffer | undefined, what: string): Promise<IncomingMessage> {
+/** @param broken called when the connection fails, the other side is silent for too long, or the caller lost patience */
+function exchange(
+  url: URL,
+  options: RequestOptions,
+  body: Buffer | undefined,
+  what: string,
+  broken: () => void,
+): Promise<IncomingMessage> {
   const start = url.protocol === "https:" ? httpsRequest : httpRequest;
   return new Promise((resolve, reject) => {
-    const request = start(url, options, resolve);
+    const request = start(url, options, (response) => resolve(response.once("error", broken)));
     request.on("timeout", () => request.destroy(new Error(`no answer within ${options.timeout} ms`)));
-    request.on("error", (error) => reject(new UnreachableError(`${what}: ${error.message}`, { cause: error })));
+    request.on("error", (error) => {
+      broken();
+      reject(new UnreachableError(`${what}: ${error.message}`, { cause: error }));
+    });
     request.end(body);
   });
 }

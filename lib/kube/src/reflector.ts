@@ -37,7 +37,10 @@ export interface ReflectorOptions<T extends KubeObject, S, I extends string> ext
   pageSize?: number;
   /** Seconds that a watch is asked for: at random from this to twice this, so that many do not end together. */
   watchSeconds?: number;
-  /** Milliseconds without a byte after which a watch counts as dead. Bookmarks come each minute. */
+  /**
+   * Milliseconds without a byte after which a watch counts as dead; bookmarks come each minute. That is for servers and proxies
+   * that hang: a host that is gone is noticed within about 11 s by the probes of TCP.
+   */
   inactivity?: number;
   /** Between tries that fail; starts anew after a watch that lived for `healthyAfter` milliseconds. */
   backoff?: Omit<BackoffOptions, "random">;
