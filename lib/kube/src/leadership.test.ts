@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { apply, FieldConflictError } from "./apply.ts";
 import { type Call, Client, type Requester } from "./client.ts";
+import { systemClock } from "./clock.ts";
 import { fenced, Leadership, momentOf, NotLeadingError } from "./leadership.ts";
 import type { Resource } from "./resource.ts";
 import { TestApiServer } from "./testing/api-server.ts";
@@ -51,6 +52,15 @@ test("once it has ended it stays so, whatever is confirmed", async () => {
   const late = momentOf(clock);
   await clock.advance(1000);
   assert.equal(leadership.confirm(late), false);
+  assert.equal(leadership.signal.aborted, true);
+});
+
+test("after the event loop was blocked the first question has the right answer, before any timer", () => {
+  const leadership = new Leadership(systemClock, momentOf(systemClock), 50, 0);
+  assert.equal(leadership.leading, true);
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 60);
+  assert.equal(leadership.signal.aborted, false);
+  assert.throws(() => leadership.assertLeading(), NotLeadingError);
   assert.equal(leadership.signal.aborted, true);
 });
 

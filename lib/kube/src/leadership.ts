@@ -4,7 +4,8 @@
  * SIGSTOP, a machine put to sleep), before any timer had its turn.
  *
  * What no check on this side can do is to take back a request that was on its way when the right ended. For that there is the
- * time between renewDeadline and leaseDuration, in which nobody leads.
+ * time between renewDeadline and leaseDuration, in which nobody leads. A server that stands still with a request in its buffer
+ * may carry it out even later: what must not happen then is written with `metadata.resourceVersion`, which the server checks.
  */
 import type { Call, Requester } from "./client.ts";
 import type { Clock } from "./clock.ts";

@@ -3,7 +3,8 @@
  *
  * No resourceVersion is asked for, which means the newest state. "0" would be cheaper on servers before 1.31, but it may be any old
  * state of a server's cache: after a reconnection to another server, objects would come back from the dead. Since 1.31 the newest
- * state too is answered from the cache.
+ * state too is answered from the cache, since 1.34 further pages as well; before, a selection of few objects (the pods of one
+ * node) costs the server a walk through all.
  *
  * The streaming form of a list (`sendInitialEvents`) is not used: it saves memory of the server for very large collections, while
  * those here are a node's pods, policies and GpuNodes, and it needs this way beside it for servers that refuse it.
