@@ -1,10 +1,11 @@
 /** What a reflector tells about its work: for metrics and logs. */
 
 /**
- * Why a watch ended. `ended`: in order, after its time. `broken`: reset, silent or cut off. `expired`: the server no longer has
- * what came since. `malformed`: a line made no sense. `refused`: the server said no. `stopped`: by the signal.
+ * Why a watch ended. `ended`: in order, after its time. `silent`: nothing came for so long that it was given up, which happens
+ * to quiet collections too: no error. `broken`: reset or cut off. `expired`: the server no longer has what came since.
+ * `malformed`: a line made no sense. `refused`: the server said no. `stopped`: by the signal.
  */
-export const watchEnds = ["ended", "broken", "expired", "malformed", "refused", "stopped"] as const;
+export const watchEnds = ["ended", "silent", "broken", "expired", "malformed", "refused", "stopped"] as const;
 export type WatchEnd = (typeof watchEnds)[number];
 
 export interface ReflectorObserver {

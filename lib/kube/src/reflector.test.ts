@@ -118,14 +118,14 @@ const endOf: Record<WatchFault, WatchEnd> = {
   halfLine: "broken",
   end: "ended",
   internal: "broken",
-  mute: "broken",
+  mute: "silent",
   garbage: "malformed",
   noEvent: "malformed",
   gone: "expired",
 };
 for (const fault of watchFaults) {
   const end = endOf[fault];
-  const resumed = end === "broken" || end === "ended";
+  const resumed = end === "broken" || end === "ended" || end === "silent";
   test(`a watch that meets "${fault}" is ${resumed ? "resumed where it was" : "followed by a list"}`, async (context) => {
     const setup = await new Setup().start(context, {}, (server) => void server.put("stays"));
     const { server } = setup;

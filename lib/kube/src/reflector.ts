@@ -22,7 +22,7 @@ import type { ReflectorObserver, WatchEnd } from "./reflector-observer.ts";
 import { type KubeObject, pathOf } from "./resource.ts";
 import { retryAfterOf } from "./retry.ts";
 import { type IndexFunction, type ReadableStore, Store } from "./store.ts";
-import { MalformedWatchError, type WatchEvent, watchEvents } from "./watch-stream.ts";
+import { MalformedWatchError, SilentWatchError, type WatchEvent, watchEvents } from "./watch-stream.ts";
 
 export interface ReflectorOptions<T extends KubeObject, S, I extends string> extends Selection {
   client: Client;
@@ -38,8 +38,8 @@ export interface ReflectorOptions<T extends KubeObject, S, I extends string> ext
   /** Seconds that a watch is asked for: at random from this to twice this, so that many do not end together. */
   watchSeconds?: number;
   /**
-   * Milliseconds without a byte after which a watch counts as dead; bookmarks come each minute. That is for servers and proxies
-   * that hang: a host that is gone is noticed within about 11 s by the probes of TCP.
+   * Milliseconds without a byte after which a watch is begun anew from where it was. That is for servers and proxies that hang: a
+   * host that is gone is noticed within about 11 s by the probes of TCP. Quiet collections cost a request each time.
    */
   inactivity?: number;
   /** Between tries that fail; starts anew after a watch that lived for `healthyAfter` milliseconds. */
@@ -138,10 +138,11 @@ export class Reflector<T extends KubeObject, S = T, I extends string = never> {
       const lived = this.#clock.monotonic() - start;
       observer.watchEnded?.(end, lived);
       if (end === "stopped") return;
-      if (error !== undefined) observer.failed("watch", error);
+      const quiet = end === "ended" || end === "silent";
+      if (!quiet) observer.failed("watch", error);
       if (lived >= healthyAfter) this.#backoff.reset();
       // A watch that ends in order and at once, each time, is no order.
-      if (end !== "ended" || lived < 1000) await this.#pause(signal, error);
+      if (!quiet || (end === "ended" && lived < 1000)) await this.#pause(signal, error);
       if (end === "expired" || end === "malformed" || end === "refused" || signal.aborted) return;
     }
   }
@@ -196,6 +197,7 @@ export class Reflector<T extends KubeObject, S = T, I extends string = never> {
 
 /** What to do about it: only a broken watch is resumed from where it was. */
 function endOf(error: unknown): WatchEnd {
+  if (error instanceof SilentWatchError) return "silent";
   if (error instanceof MalformedWatchError) return "malformed";
   if (hasCode(error, 410)) return "expired";
   return isTransient(error) ? "broken" : "refused";

@@ -15,6 +15,11 @@ export interface WatchEvent<T extends KubeObject> {
   object: T;
 }
 
+/** Nothing came for too long. Either the connection is dead though nobody closed it, or there was nothing to tell. */
+export class SilentWatchError extends UnreachableError {
+  override name = "SilentWatchError";
+}
+
 /** A line that is no event. What it was to say is lost, so the state must be listed anew. */
 export class MalformedWatchError extends Error {
   override name = "MalformedWatchError";
@@ -24,8 +29,8 @@ export class MalformedWatchError extends Error {
 const mostLine = 16 << 20;
 
 /**
- * @param inactivity milliseconds without a byte after which the connection counts as dead though nobody closed it. The server
- * sends a bookmark each minute, so that longer than that means trouble.
+ * @param inactivity milliseconds without a byte after which the watch is given up. A server sends a bookmark each minute, but only
+ * once it has seen a change of the collection or been told by etcd that there was none, which may take ten minutes.
  */
 export async function* watchEvents<T extends KubeObject>(
   response: IncomingMessage,
@@ -42,6 +47,7 @@ export async function* watchEvents<T extends KubeObject>(
     }
   } catch (error) {
     if (error instanceof ApiError || error instanceof MalformedWatchError) throw error;
+    if (error instanceof SilentWatchError) throw error;
     throw new UnreachableError(`${what}: the answer broke off: ${(error as Error).message}`, { cause: error });
   } finally {
     watchdog.stop();
@@ -108,6 +114,6 @@ class Watchdog {
     await nextTurn();
     await nextTurn();
     if (this.#touched || this.#stopped) return;
-    this.#response.destroy(new Error(`silent for ${milliseconds} ms`));
+    this.#response.destroy(new SilentWatchError(`watch: silent for ${milliseconds} ms`));
   }
 }
