@@ -26,9 +26,8 @@ import {
 } from "@loretoken/kube";
 import type { Alive } from "@loretoken/telemetry";
 import type { Holding } from "../holding.ts";
-import type { Pages } from "../http.ts";
+import { every, type Loop, type Pages } from "@loretoken/service";
 import type { Log } from "../log.ts";
-import { every, type Loop } from "../loop.ts";
 import type { GpuState as MonitoredGpu } from "../monitor/monitor.ts";
 import type { Observer } from "../observer.ts";
 import { gpuNodeStatusOf } from "./gpu-node-status.ts";
