@@ -1,6 +1,7 @@
 /** The node agent: all its parts, wired, and their life. */
 import { PodResources } from "@loretoken/kubelet";
 import type { NvmlState } from "@loretoken/nvml";
+import { every, type Loop, type Page, PageServer, type Pages } from "@loretoken/service";
 import { telemetry } from "@loretoken/telemetry";
 import type { Config } from "./config/schema.ts";
 import { policyBlock } from "./control/block.ts";
@@ -9,7 +10,6 @@ import { Fleet } from "./gpus/fleet.ts";
 import { HealthBook } from "./health/book.ts";
 import { HealthKeeper } from "./health/keeper.ts";
 import type { Holding } from "./holding.ts";
-import { every, type Loop, type Page, PageServer, type Pages } from "@loretoken/service";
 import { type Log, messageOf } from "./log.ts";
 import { type GpuState, Monitor } from "./monitor/monitor.ts";
 import { type Observer, observers } from "./observer.ts";

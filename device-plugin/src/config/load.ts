@@ -5,7 +5,10 @@ import { type Config, configSchema } from "./schema.ts";
 export { ConfigError };
 
 /** @throws {ConfigError} */
-export function loadConfig(words: readonly string[], read?: (file: string) => string): CommandLine<typeof configSchema> {
+export function loadConfig(
+  words: readonly string[],
+  read?: (file: string) => string,
+): CommandLine<typeof configSchema> {
   const source = { schema: configSchema, example: "expansion: 1.5", ...(read === undefined ? {} : { read }) };
   const line = readCommandLine(words, source);
   return "config" in line ? { config: checked(line.config) } : line;

@@ -24,9 +24,9 @@ import {
   type Resource,
   systemClock,
 } from "@loretoken/kube";
+import { every, type Loop, type Pages } from "@loretoken/service";
 import type { Alive } from "@loretoken/telemetry";
 import type { Holding } from "../holding.ts";
-import { every, type Loop, type Pages } from "@loretoken/service";
 import type { Log } from "../log.ts";
 import type { GpuState as MonitoredGpu } from "../monitor/monitor.ts";
 import type { Observer } from "../observer.ts";

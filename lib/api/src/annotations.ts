@@ -57,7 +57,7 @@ export function annotationsReference(): string {
     "Generated from `lib/api/src/annotations.ts`.",
     "",
     "They are read when a pod is made. `loretoken.dev/vram` makes the others count. The pod then gets the resource `loretoken.dev/vram`",
-    "(requests and limits), the label `loretoken.dev/managed: \"true\"` and, in the container's environment, the hints of",
+    '(requests and limits), the label `loretoken.dev/managed: "true"` and, in the container\'s environment, the hints of',
     "[ADR 6](../adr/0006-framework-hints.md) that the container does not set itself; the hints that a ConfigMap or Secret under",
     "`envFrom` may hold are left out, with a warning. A value that is not allowed is refused, and the refusal names what is.",
     "",
