@@ -56,15 +56,7 @@ test("admitted twice is admitted once; nothing else changes", () => {
     const again = decide(once);
     assert.ok(again.allowed && again.patch.length === 0, JSON.stringify({ pod, again }));
     assert.deepEqual(rest(once), rest(pod));
-    const mine = placesOf(once).filter(({ container }) => askedOf(container, vramResource) !== undefined);
-    const before = placesOf(pod).filter(({ container }) => askedOf(container, vramResource) !== undefined);
-    assert.ok(mine.length >= 1 && mine.length <= Math.max(1, before.length + 1));
-    for (const { container } of mine) {
-      const { limits, requests } = container.resources ?? {};
-      if (limits?.[vramResource] !== undefined && requests?.[vramResource] !== undefined) {
-        assert.equal(String(limits[vramResource]), String(requests[vramResource]));
-      }
-    }
+    assertUnits(pod, once);
     assert.equal(once.metadata?.labels?.[labels.managed], "true");
     assertEnvironment(pod, once);
     if (JSON.stringify(pod).includes("nvidia.com/gpu") && !JSON.stringify(once).includes("nvidia.com/gpu")) {
@@ -73,6 +65,18 @@ test("admitted twice is admitted once; nothing else changes", () => {
   }
   assert.ok(seen.changed > rounds / 10 && seen.refused > rounds / 10 && seen.replaced > 20, JSON.stringify(seen));
 });
+
+function assertUnits(pod: Pod, once: Pod): void {
+  const mine = placesOf(once).filter(({ container }) => askedOf(container, vramResource) !== undefined);
+  const before = placesOf(pod).filter(({ container }) => askedOf(container, vramResource) !== undefined);
+  assert.ok(mine.length >= 1 && mine.length <= Math.max(1, before.length + 1));
+  for (const { container } of mine) {
+    const { limits, requests } = container.resources ?? {};
+    if (limits?.[vramResource] !== undefined && requests?.[vramResource] !== undefined) {
+      assert.equal(String(limits[vramResource]), String(requests[vramResource]));
+    }
+  }
+}
 
 function assertEnvironment(pod: Pod, once: Pod): void {
   for (const { list, index, container } of placesOf(once)) {
