@@ -10,6 +10,7 @@ import {
   type ServerHttp2Session,
 } from "node:http2";
 import type { AddressInfo, Socket } from "node:net";
+import type { TLSSocket } from "node:tls";
 import { type Log, messageOf } from "@loretoken/service";
 import { type AdmissionRequest, type AdmissionReview, answer, type Decision } from "../admission/review.ts";
 import type { ServerCertificate } from "../certificates/source.ts";
@@ -52,7 +53,8 @@ interface Answer {
 export class WebhookServer {
   readonly #options: WebhookServerOptions;
   readonly #limits: ServerLimits;
-  readonly #sockets = new Set<Socket>();
+  /** Connections, and how many requests of HTTP/1.1 are under way on each. */
+  readonly #sockets = new Map<Socket, number>();
   readonly #sessions = new Set<ServerHttp2Session>();
   #server: Http2SecureServer | undefined;
   #ending = false;
@@ -87,8 +89,11 @@ export class WebhookServer {
     this.#ending = true;
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
     for (const session of this.#sessions) session.close();
+    for (const [socket, running] of this.#sockets) {
+      if (running === 0 && (socket as TLSSocket).alpnProtocol !== "h2") socket.destroy();
+    }
     const timer = setTimeout(() => {
-      for (const socket of this.#sockets) socket.destroy();
+      for (const socket of this.#sockets.keys()) socket.destroy();
     }, this.#limits.ending);
     await closed;
     clearTimeout(timer);
@@ -113,7 +118,7 @@ export class WebhookServer {
     server.setTimeout(silence);
     server.on("request", (request, response) => void this.#serve(request, response));
     server.on("secureConnection", (socket: Socket) => {
-      this.#sockets.add(socket);
+      this.#sockets.set(socket, 0);
       socket.on("close", () => this.#sockets.delete(socket));
     });
     server.on("session", (session) => {
@@ -127,18 +132,26 @@ export class WebhookServer {
   }
 
   async #serve(request: Http2ServerRequest, response: Http2ServerResponse): Promise<void> {
+    const { socket } = request;
+    const under = (change: 1 | -1): void => {
+      const running = this.#sockets.get(socket);
+      if (running !== undefined) this.#sockets.set(socket, running + change);
+    };
+    under(1);
     const reply = await this.#answer(request);
+    response.once("close", () => under(-1));
     if (response.destroyed || response.writableEnded) return;
     const headers: Record<string, string | number> = {
       "content-type": reply.type,
       "content-length": Buffer.byteLength(reply.text),
     };
-    // Over HTTP/2 streams end alone, and a session by itself.
-    const closes = this.#ending || !request.complete;
-    if (request.httpVersionMajor === 1 && closes) headers.connection = "close";
+    // What was not read of the body ends with the connection, over HTTP/2 with the stream.
+    const unread = !request.complete;
+    if (request.httpVersionMajor === 1 && (this.#ending || unread)) headers.connection = "close";
     response.writeHead(reply.status, headers);
-    response.end(reply.text);
-    if (!request.complete && request.httpVersionMajor === 2) response.once("finish", () => request.stream.close());
+    response.end(reply.text, () => {
+      if (unread && request.httpVersionMajor === 2) request.stream.close();
+    });
   }
 
   async #answer(request: Http2ServerRequest): Promise<Answer> {

@@ -1,0 +1,84 @@
+/** The operator as its image has it: bundled, a process of its own. */
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+const home = join(import.meta.dirname, "../..");
+
+interface Line {
+  readonly msg: string;
+  readonly [field: string]: unknown;
+}
+
+/** Ends with `remove`. */
+export class Bundle {
+  readonly folder = mkdtempSync(join(tmpdir(), "loretoken-operator-"));
+  readonly main = join(this.folder, "dist/loretoken-operator.js");
+
+  constructor() {
+    cpSync(join(home, "package.json"), join(this.folder, "package.json"));
+    const words = [join(home, "scripts/bundle.ts"), join(this.folder, "dist")];
+    execFileSync(process.execPath, words, { stdio: "inherit" });
+  }
+
+  start(flags: readonly string[], env: NodeJS.ProcessEnv = {}): OperatorProgram {
+    const child = spawn(process.execPath, [this.main, ...flags], {
+      env: { ...process.env, ...env },
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    return new OperatorProgram(child);
+  }
+
+  remove(): void {
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+export class OperatorProgram {
+  output = "";
+  readonly #child: ChildProcess;
+
+  constructor(child: ChildProcess) {
+    this.#child = child;
+    child.stdout?.on("data", (text) => {
+      this.output += text;
+    });
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
+  get lines(): Line[] {
+    return this.output.split("\n").flatMap((line) => (line.startsWith("{") ? [JSON.parse(line) as Line] : []));
+  }
+
+  logged(message: string): number {
+    return this.lines.filter(({ msg }) => msg === message).length;
+  }
+
+  /** Ports that it serves at; undefined until it does. */
+  get ports(): { readonly webhook: number; readonly pages: number } | undefined {
+    const started = this.lines.find(({ msg }) => msg === "started");
+    return started && { webhook: Number(started.webhook), pages: Number(started.pages) };
+  }
+
+  pause(): void {
+    this.#child.kill("SIGSTOP");
+  }
+
+  resume(): void {
+    this.#child.kill("SIGCONT");
+  }
+
+  /** @returns its exit code; null if a signal ended it */
+  async end(signal: NodeJS.Signals = "SIGTERM"): Promise<number | null> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return this.#child.exitCode;
+    const ended = once(this.#child, "exit");
+    this.#child.kill(signal);
+    const [code] = await ended;
+    return code as number | null;
+  }
+}
