@@ -86,7 +86,7 @@ export class Authority {
   async issue(names: readonly string[], { now, life }: Times): Promise<Leaf> {
     const keys = await newKeys();
     const issuer = new IssuedCertificate(this.certificate);
-    const notAfter = Math.min(now + life, this.notAfter);
+    const notAfter = Math.floor(Math.min(now + life, this.notAfter) / 1000) * 1000; // X.509 has seconds
     const extensions: Extension[] = [
       new BasicConstraintsExtension(false, undefined, true),
       new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
