@@ -1,20 +1,33 @@
 /** The operator's program: loretoken-operator. */
 import { Client, loadKubeConfig, systemClock } from "@loretoken/kube";
-import { ConfigError, createLog, helpText, messageOf } from "@loretoken/service";
+import { ConfigError, createLog, helpText, type Log, messageOf } from "@loretoken/service";
 import { loadConfig, program } from "./config/load.ts";
 import type { Config } from "./config/schema.ts";
 import { Operator } from "./operator.ts";
 import { version } from "./version.ts";
 
+/** @returns undefined, and the reason in the log, if it is not known where the cluster is */
+function operatorOf(config: Config, log: Log): Operator | undefined {
+  try {
+    const client = { config: loadKubeConfig(), userAgent: `${program.name}/${version()}`, timeout: 10_000 };
+    return new Operator(config, {
+      version: version(),
+      log,
+      clock: systemClock,
+      client: new Client(client),
+      namespace: config.namespace ?? (process.env.POD_NAMESPACE || "loretoken"),
+    });
+  } catch (error) {
+    log.error({ error: messageOf(error) }, "start failed");
+    process.exitCode = 1;
+    return undefined;
+  }
+}
+
 async function run(config: Config): Promise<void> {
   const log = createLog(config.logLevel);
-  const operator = new Operator(config, {
-    version: version(),
-    log,
-    clock: systemClock,
-    client: new Client({ config: loadKubeConfig(), userAgent: `loretoken-operator/${version()}`, timeout: 10_000 }),
-    namespace: config.namespace ?? (process.env.POD_NAMESPACE || "loretoken"),
-  });
+  const operator = operatorOf(config, log);
+  if (operator === undefined) return;
   let ending = false;
   const end = (signal: string): void => {
     if (ending) return;

@@ -2,16 +2,16 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Client, Clock } from "@loretoken/kube";
 import { type Log, type Page, PageServer } from "@loretoken/service";
-import { collectDefaultMetrics, Gauge, Registry } from "prom-client";
+import { collectDefaultMetrics, Registry } from "prom-client";
 import { decideOnPod } from "./admission/pods.ts";
 import { podsPath } from "./admission/webhook-configuration.ts";
-import { CertificateMetrics } from "./certificates/certificate-metrics.ts";
+import type { CertificateMetrics } from "./certificates/certificate-metrics.ts";
 import { KubeSecretStore, KubeTrustStore } from "./certificates/kube-stores.ts";
 import { MountedCertificates } from "./certificates/mounted-certificates.ts";
 import { OwnCertificates } from "./certificates/own-certificates.ts";
 import type { CertificateSource, ServerCertificate } from "./certificates/source.ts";
 import type { Config } from "./config/schema.ts";
-import { AdmissionMetrics } from "./server/admission-metrics.ts";
+import { createMetrics } from "./metrics.ts";
 import { WebhookServer } from "./server/webhook-server.ts";
 
 /** What the operator takes from the world. */
@@ -39,19 +39,15 @@ export class Operator {
     this.#config = config;
     this.#world = world;
     const { log, version } = world;
-    const registers = [this.#registry];
-    new Gauge({ name: "loretoken_operator_info", help: "always 1", labelNames: ["version"], registers }).set(
-      { version },
-      1,
-    );
+    const metrics = createMetrics(this.#registry, version);
     collectDefaultMetrics({ register: this.#registry });
     const options = { resource: config.resource, replaceGpu: config.replaceGpu === "always" };
     this.#server = new WebhookServer({
       reviews: { [podsPath]: (request) => decideOnPod(request, options) },
       log,
-      metrics: new AdmissionMetrics(this.#registry),
+      metrics: metrics.admission,
     });
-    this.#certificates = this.#source(new CertificateMetrics(this.#registry));
+    this.#certificates = this.#source(metrics.certificates);
     this.#pages = new PageServer(
       {
         "/healthz": () => ({ status: 200, body: "ok\n" }),

@@ -73,12 +73,16 @@ export class OperatorProgram {
     this.#child.kill("SIGCONT");
   }
 
-  /** @returns its exit code; null if a signal ended it */
+  /** Waits for its end. @returns its exit code; null if a signal ended it */
+  async ended(): Promise<number | null> {
+    const child = this.#child;
+    if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
+    return child.exitCode;
+  }
+
+  /** @returns as `ended` */
   async end(signal: NodeJS.Signals = "SIGTERM"): Promise<number | null> {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return this.#child.exitCode;
-    const ended = once(this.#child, "exit");
     this.#child.kill(signal);
-    const [code] = await ended;
-    return code as number | null;
+    return this.ended();
   }
 }
