@@ -64,10 +64,9 @@ export class MountedCertificates implements CertificateSource {
 /** @throws {Error} if it is not there, or certificate and key are not of one pair */
 async function read(folder: string): Promise<ServerCertificate> {
   const within = await realpath(join(folder, "..data")).catch(() => folder);
-  const [certificate, key] = await Promise.all(
-    ["tls.crt", "tls.key"].map((name) => readFile(join(within, name), "utf8")),
-  );
-  const leaf = new X509Certificate(certificate ?? "");
-  if (!leaf.checkPrivateKey(createPrivateKey(key ?? ""))) throw new Error("tls.key is not the key of tls.crt");
-  return { certificate: certificate ?? "", key: key ?? "", notAfter: leaf.validToDate.getTime() };
+  const certificate = await readFile(join(within, "tls.crt"), "utf8");
+  const key = await readFile(join(within, "tls.key"), "utf8");
+  const leaf = new X509Certificate(certificate);
+  if (!leaf.checkPrivateKey(createPrivateKey(key))) throw new Error("tls.key is not the key of tls.crt");
+  return { certificate, key, notAfter: leaf.validToDate.getTime() };
 }

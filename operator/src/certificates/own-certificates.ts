@@ -40,6 +40,8 @@ export class OwnCertificates implements CertificateSource {
   #leaf: Leaf | undefined;
   /** Since when each authority was seen in the caBundle at every look. */
   #trustedSince: ReadonlyMap<string, number> = new Map();
+  /** Told once, not at every look. */
+  #trouble = "";
 
   constructor(options: OwnCertificatesOptions) {
     this.#options = options;
@@ -62,9 +64,12 @@ export class OwnCertificates implements CertificateSource {
     const { log, metrics } = this.#options;
     try {
       await this.#share();
+      this.#trouble = "";
     } catch (error) {
       metrics.failed("share");
-      log.warn({ error: messageOf(error) }, "certificates not shared");
+      const trouble = messageOf(error);
+      if (trouble !== this.#trouble) log.warn({ error: trouble }, "certificates not shared");
+      this.#trouble = trouble;
     }
     try {
       await this.#renew();

@@ -6,6 +6,8 @@ export class Shared<T> {
   #value: T | undefined;
   #version = 0;
   writes = 0;
+  /** Told of each write, not of `set`. */
+  written: (value: T) => void = () => {};
 
   constructor(value?: T) {
     this.#value = value;
@@ -23,6 +25,7 @@ export class Shared<T> {
     const there = this.#value === undefined ? undefined : String(this.#version);
     if (version !== there) throw new ConflictError(`it is ${there}, not ${version}`);
     this.writes += 1;
+    this.written(value);
     this.set(value);
   }
 
