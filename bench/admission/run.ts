@@ -1,8 +1,8 @@
 /**
- * How long an API server waits for the webhook: reviews at a fixed rate, whether or not earlier ones are answered, over as many
- * kept connections of HTTP/1.1 as that takes, which is how API servers call. The operator is bundled, a process of its own; its
- * certificate is replaced every few seconds. All on loopback.
- * Usage: node bench/admission/run.ts [--rate 200] [--seconds 60] [--write]
+ * How long an API server waits for the webhook: reviews at a fixed rate, whether or not earlier ones are answered, over kept
+ * connections of HTTP/1.1, as API servers call. Reviews wait for a connection when all are in use, and that counts. The operator is
+ * bundled, a process of its own; its certificate is replaced every few seconds. All on loopback.
+ * Usage: node bench/admission/run.ts [--rate 200] [--seconds 60] [--connections 25] [--write]
  * `--write` puts the figures into bench/results/admission-<date>.md.
  */
 import { execFileSync } from "node:child_process";
@@ -24,6 +24,7 @@ const { values } = parseArgs({
   options: {
     rate: { type: "string", default: "200" },
     seconds: { type: "string", default: "60" },
+    connections: { type: "string", default: "25" },
     write: { type: "boolean", default: false },
   },
 });
@@ -51,7 +52,7 @@ interface Figures {
   readonly resident: number;
 }
 
-const agent = new Agent({ keepAlive: true, maxFreeSockets: 1000 });
+const agent = new Agent({ keepAlive: true, maxSockets: Number(values.connections), maxFreeSockets: 1000 });
 const sockets = new Set<object>();
 
 /** @returns whether it was answered by a review that allows the pod with a patch */
