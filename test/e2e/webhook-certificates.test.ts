@@ -1,13 +1,14 @@
 /** Certificates of the webhook through rotations on a real API server, under load, by two replicas. Needs no rights. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { connect } from "node:tls";
 import { pathOf, type Resource } from "@loretoken/kube";
 import { Cluster, needsOwnCluster, until } from "@loretoken/test-cluster";
 import { freePorts } from "../cluster/src/cluster/ports.ts";
-import { AdmissionSetup, unitsOf } from "./support/admission.ts";
+import { AdmissionSetup, account, rights, unitsOf } from "./support/admission.ts";
 
 const secrets: Resource = { apiVersion: "v1", kind: "Secret", plural: "secrets", namespaced: true };
 /** An authority is followed after 20 s, a leaf after 6 s. */
@@ -15,7 +16,7 @@ const short = ["--authority-life-seconds=30", "--leaf-life-seconds=9", "--settle
 const watched = 55_000;
 
 test("rotation under load", { skip: needsOwnCluster, timeout: 240_000 }, async (context) => {
-  const cluster = await Cluster.start({ kind: "control", name: "webhook-certificates" });
+  const cluster = await Cluster.start({ kind: "control", name: "webhook-certificates", audit: true });
   const setup = await AdmissionSetup.on(cluster);
   context.after(() => setup.close());
   const [otherPort = 0] = await freePorts(1);
@@ -86,6 +87,18 @@ test("rotation under load", { skip: needsOwnCluster, timeout: 240_000 }, async (
   await context.test("SIGTERM ends it with 0; pods wait for nothing of it", async () => {
     assert.deepEqual(await Promise.all(replicas.map((replica) => replica.end())), [0, 0]);
     assert.deepEqual(unitsOf(await setup.create({})), {});
+  });
+
+  await context.test("what it may do at the API server it did, and nothing else", () => {
+    const granted = [...rights.namespaced, ...rights.cluster].flatMap(
+      ({ apiGroups: [group], resources: [name], verbs }) => verbs.map((verb) => `${verb} ${group}/${name}`),
+    );
+    const events = readFileSync(cluster.control.auditLog, "utf8").trim().split("\n");
+    const used = events
+      .map((line) => JSON.parse(line))
+      .filter(({ user, stage }) => user.username.endsWith(`:${account}`) && stage === "ResponseComplete")
+      .map(({ verb, objectRef: { apiGroup = "", resource } }) => `${verb} ${apiGroup}/${resource}`);
+    assert.deepEqual(new Set(used), new Set(granted));
   });
 });
 

@@ -1,8 +1,11 @@
 /** The operator outside of a control plane, webhooks that lead to it, and a webhook that injects sidecars. */
+import { writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:https";
 import type { AddressInfo } from "node:net";
+import { join } from "node:path";
 import { json } from "node:stream/consumers";
 import { Client, type KubeObject, pathOf, type Resource } from "@loretoken/kube";
+import { rightsFor } from "@loretoken/operator/rights";
 import {
   type MutatingWebhookConfiguration,
   mutatingWebhookConfigurations,
@@ -26,6 +29,10 @@ export const deployments: Resource = {
 const namespaces: Resource = { apiVersion: "v1", kind: "Namespace", plural: "namespaces", namespaced: false };
 const accounts: Resource = { apiVersion: "v1", kind: "ServiceAccount", plural: "serviceaccounts", namespaced: true };
 
+/** The operator's. */
+export const account = "loretoken-operator";
+export const rights = rightsFor({ secret: "loretoken-webhook-ca", configuration: "loretoken" });
+
 export type LivePod = Pod & KubeObject;
 
 export class AdmissionSetup {
@@ -35,20 +42,19 @@ export class AdmissionSetup {
   readonly #cluster: Cluster;
   readonly #bundle = new Bundle();
   readonly #operators: OperatorProgram[] = [];
-  readonly #kubeconfig: string;
   readonly #port: number;
+  #kubeconfig = "";
 
-  private constructor(cluster: Cluster, client: Client, kubeconfig: string, port: number) {
+  private constructor(cluster: Cluster, client: Client, port: number) {
     this.#cluster = cluster;
     this.client = client;
-    this.#kubeconfig = kubeconfig;
     this.#port = port;
   }
 
   static async on(cluster: Cluster): Promise<AdmissionSetup> {
     const [port = 0] = await freePorts(1);
     const client = new Client({ config: await cluster.kubeConfig(), userAgent: "test", timeout: 10_000 });
-    const setup = new AdmissionSetup(cluster, client, await cluster.kubeconfigFile(), port);
+    const setup = new AdmissionSetup(cluster, client, port);
     for (const name of [setup.namespace, setup.operatorNamespace]) {
       await client.request({ method: "POST", path: pathOf(namespaces), body: { metadata: { name } } });
     }
@@ -56,7 +62,32 @@ export class AdmissionSetup {
       const path = pathOf(accounts, { namespace });
       await client.request({ method: "POST", path, body: { metadata: { name: "default" } } });
     }
+    await setup.#grant();
     return setup;
+  }
+
+  /** The operator's account has its rights and no others. */
+  async #grant(): Promise<void> {
+    const { client, operatorNamespace: namespace } = this;
+    const post = <T>(path: string, body: object): Promise<T> => client.request({ method: "POST", path, body });
+    const metadata = { name: account };
+    const subjects = [{ kind: "ServiceAccount", name: account, namespace }];
+    const group = "rbac.authorization.k8s.io";
+    await post(pathOf(accounts, { namespace }), { metadata });
+    for (const [path, kind, rules] of [
+      [`/apis/${group}/v1/namespaces/${namespace}/role`, "Role", rights.namespaced],
+      [`/apis/${group}/v1/clusterrole`, "ClusterRole", rights.cluster],
+    ] as const) {
+      await post(`${path}s`, { metadata, rules });
+      await post(`${path}bindings`, { metadata, subjects, roleRef: { apiGroup: group, kind, name: account } });
+    }
+    const path = pathOf(accounts, { namespace, name: account, subresource: "token" });
+    const asked = { apiVersion: "authentication.k8s.io/v1", kind: "TokenRequest", spec: {} };
+    const { status } = await post<{ status: { token: string } }>(path, asked);
+    const config = await this.#cluster.kubeConfig();
+    config.users = [{ name: config.getCurrentUser()?.name ?? "", token: status.token }];
+    this.#kubeconfig = join(this.#bundle.folder, "kubeconfig");
+    writeFileSync(this.#kubeconfig, config.exportConfig(), { mode: 0o600 });
   }
 
   /** @param port other than the one that the webhook configuration leads to, for a second replica */
