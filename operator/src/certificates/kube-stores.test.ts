@@ -46,6 +46,10 @@ test("the caBundle is that of all webhooks, and is written with the version that
   const both = [webhook, { ...webhook, name: "other", clientConfig: url }];
   server.objects.set(path, { ...made, metadata, webhooks: both } as never);
   assert.deepEqual(await store.read(), { value: "", version: "7" }, "they differ");
+  server.objects.set(path, { ...made, metadata, webhooks: [] } as never);
+  assert.equal(await store.read(), undefined, "nothing to write to");
+  server.objects.set(path, { ...made, metadata, webhooks: both } as never);
+  await store.read();
   let code = 200;
   server.answer = ({ method, body }) => (method === "PATCH" ? { code, body: code === 200 ? body : {} } : undefined);
   await store.write("Yg==", "7");

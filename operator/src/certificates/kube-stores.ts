@@ -56,12 +56,13 @@ export class KubeTrustStore implements TrustStore {
     this.#name = name;
   }
 
-  /** What all its webhooks have; "" if they differ. */
+  /** What all its webhooks have; "" if they differ. One without webhooks is none. */
   async read(): Promise<Versioned<string> | undefined> {
     const path = pathOf(configurations, { name: this.#name });
     const object = await found(this.#client.request<MutatingWebhookConfiguration>({ method: "GET", path }));
     if (object === undefined) return undefined;
     const webhooks = object.webhooks ?? [];
+    if (webhooks.length === 0) return undefined;
     this.#webhooks = webhooks.map(({ name }) => name);
     const bundles = new Set(webhooks.map(({ clientConfig }) => clientConfig.caBundle ?? ""));
     const [value = ""] = bundles;
