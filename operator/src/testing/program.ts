@@ -1,7 +1,7 @@
 /** The operator as its image has it: bundled, a process of its own. */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -16,15 +16,21 @@ interface Line {
 export class Bundle {
   readonly folder = mkdtempSync(join(tmpdir(), "loretoken-operator-"));
   readonly main = join(this.folder, "dist/loretoken-operator.js");
+  /** Node's flags. */
+  readonly #words: readonly string[];
 
   constructor() {
     cpSync(join(home, "package.json"), join(this.folder, "package.json"));
+    const { scripts } = JSON.parse(readFileSync(join(home, "package.json"), "utf8")) as { scripts: { start: string } };
+    const [node, ...start] = scripts.start.split(" ");
+    if (node !== "node") throw new Error(`not understood: ${scripts.start}`);
+    this.#words = start.slice(0, -1);
     const words = [join(home, "scripts/bundle.ts"), join(this.folder, "dist")];
     execFileSync(process.execPath, words, { stdio: "inherit" });
   }
 
   start(flags: readonly string[], env: NodeJS.ProcessEnv = {}): OperatorProgram {
-    const child = spawn(process.execPath, [this.main, ...flags], {
+    const child = spawn(process.execPath, [...this.#words, this.main, ...flags], {
       env: { ...process.env, ...env },
       stdio: ["ignore", "pipe", "inherit"],
     });
