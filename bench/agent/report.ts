@@ -65,8 +65,8 @@ function page(figures: Figures, command: string): string {
     `Machine busy with anything: ${idle.machineBusy.toFixed(0)} % idle phase, ${scraped.machineBusy.toFixed(0)} % with scrapes, ` +
       `${allocateBusy.toFixed(0)} % during Allocate.`,
     "",
-    "Threads of the agent, percent of one processor with nothing asked. The thread that waits for NVML's events (nvml-events) is",
-    "counted above, though most of what it takes is the simulator's, which looks for events every 10 ms.",
+    "Threads of the agent, percent of one processor with nothing asked. The pool's threads (libuv-worker) wait for NVML's events in",
+    "turn, and are counted above, though most of what they take is the simulator's, which looks for events every 10 ms.",
     "",
     "| thread | percent |",
     "|---|---|",

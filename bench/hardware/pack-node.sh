@@ -30,7 +30,6 @@ strip "$stage/bin/node" "$stage/bin/runc" 2> /dev/null || true
 node device-plugin/scripts/bundle.ts "$stage/agent"
 node bench/hardware/node/bundle.ts "$stage/run"
 ln -s ../agent/node_modules "$stage/run/node_modules"
-cp "$stage/agent/event-thread.js" "$stage/run/"
 du -sh "$stage"/bin/* | grep -v "^0" | sort -h
 [ "${1:-}" != --no-xz ] || exit 0
 

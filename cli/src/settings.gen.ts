@@ -31,7 +31,7 @@ export const settings: readonly Setting[] = [
     name: "LORETOKEN_HOST",
     type: "size",
     fallback: "50%",
-    meaning: "pinned host memory for what does not fit packed; a share is of the machine's memory; 0 for none",
+    meaning: "pinned host memory for what does not fit packed, of all processes that share the telemetry file; a share is of the machine's memory or the control group's limit; 0 for none",
   },
   {
     name: "LORETOKEN_LOW_WATER",

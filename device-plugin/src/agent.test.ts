@@ -111,7 +111,7 @@ test("its socket comes back when somebody removes it", async (t) => {
   const node = nodeOf(t);
   await node.started();
   rmSync(join(node.kubelet.pluginFolder, "loretoken-vram.sock"));
-  await until("it is registered again", () => node.kubelet.registrations.length === 2);
+  await until("it is registered again", () => node.kubelet.registrations.length === 2 && node.kubelet.watching);
   await until("its list is there", () => node.kubelet.lists.length === 2);
   await node.kubelet.run(pod("p", 2));
 });
@@ -126,7 +126,7 @@ test("an agent that starts again knows what was given, and writes on in the file
   await until("the kubelet sees it gone", () => !node.kubelet.watching);
   const next = node.agent(["--expansion", "1"]);
   await next.start();
-  await until("it is registered again", () => node.kubelet.registrations.length === 2);
+  await until("it is registered again", () => node.kubelet.registrations.length === 2 && node.kubelet.watching);
   assert.deepEqual(next.holdings(), before);
   const control = before[0]?.control ?? "";
   const inode = statSync(control).ino;
@@ -235,7 +235,7 @@ test("a container whose files are gone is told that it needs a new pod", async (
   await agent.stop();
   rmSync(node.hostFolder, { recursive: true });
   await node.agent().start();
-  await until("it is registered again", () => node.kubelet.registrations.length === 2);
+  await until("it is registered again", () => node.kubelet.registrations.length === 2 && node.kubelet.watching);
   await assert.rejects(
     node.kubelet.startContainer(pod("p"), "c0"),
     /no allocation on this node holds these 7 units.*delete the pod/,
@@ -253,7 +253,7 @@ test("a damaged record is put aside, told once, and its units are not given whil
   writeFileSync(join(node.hostFolder, "allocations", holding?.id ?? "", "allocation.json"), "");
   const next = node.agent();
   await next.start();
-  await until("it is registered again", () => node.kubelet.registrations.length === 2);
+  await until("it is registered again", () => node.kubelet.registrations.length === 2 && node.kubelet.watching);
   const told = (): number => node.log.messages.filter((message) => message === "damaged allocation put aside").length;
   assert.equal(told(), 1);
   assert.ok(existsSync(join(node.hostFolder, "damaged", holding?.id ?? "", "control")));
@@ -296,11 +296,18 @@ test("no room on the host's disk: nothing is given, and the kubelet is told wher
   const node = nodeOf(t);
   const { diskFiles } = await import("./store/files.ts");
   let full = false;
-  const write: typeof diskFiles.write = async (path, content, options) => {
+  const check = (): void => {
     if (full) throw Object.assign(new Error("ENOSPC: no space left on device, write"), { code: "ENOSPC" });
+  };
+  const write: typeof diskFiles.write = async (path, content, options) => {
+    check();
     await diskFiles.write(path, content, options);
   };
-  const { agent } = await node.started([], { files: { ...diskFiles, write } });
+  const overwrite: typeof diskFiles.overwrite = async (path, content) => {
+    check();
+    await diskFiles.overwrite(path, content);
+  };
+  const { agent } = await node.started([], { files: { ...diskFiles, write, overwrite } });
   full = true;
   await assert.rejects(
     node.kubelet.run(pod("p", 7)),

@@ -45,8 +45,6 @@ export interface World {
   /** Pages beside /healthz and /readyz. */
   readonly pages?: Pages;
   readonly files?: Files;
-  /** File of NVML's watching thread, in a bundle. */
-  readonly eventThread?: URL | undefined;
 }
 
 /** A monitor that has not looked for so long hangs. */
@@ -101,7 +99,6 @@ export class Agent {
       log,
       event: (uuid, xid, at) => this.#monitor.event(uuid, xid, at),
       lost: (uuid, cause) => this.#monitor.lost(uuid, cause),
-      thread: world.eventThread,
     });
     const { give: giveWay } = this.#turns;
     const shared = { ledger: this.#ledger, controls: this.#controls, observer, log, now, changed, giveWay };

@@ -3,14 +3,19 @@ import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import { Client, loadKubeConfig } from "@loretoken/kube";
 import { openNvml } from "@loretoken/nvml";
+import { every } from "@loretoken/service";
 import { HostProcesses } from "@loretoken/telemetry";
 import { Agent } from "./agent.ts";
 import { helpText } from "./config/help.ts";
 import { ConfigError, loadConfig } from "./config/load.ts";
 import type { Config } from "./config/schema.ts";
 import { createLog, messageOf } from "./log.ts";
+import { returnFreeMemory } from "./memory.ts";
 import { Reporting } from "./reporting/index.ts";
 import { version } from "./version.ts";
+
+/** Milliseconds. A busy hour leaves free pieces too. */
+const trimEvery = 600_000;
 
 /** The pod, by the downward API. */
 function ownPod({ POD_NAMESPACE: namespace, POD_NAME: name }: NodeJS.ProcessEnv): string | undefined {
@@ -57,7 +62,7 @@ async function run(config: Config): Promise<void> {
     stopped.then(
       () => {
         log.info({}, "ended");
-        process.exit(0); // a driver that hangs in its thread does not keep us
+        process.exit(0);
       },
       (error: unknown) => {
         log.error({ error: messageOf(error) }, "ending failed");
@@ -72,6 +77,8 @@ async function run(config: Config): Promise<void> {
     if (ending) return;
     reporting.start();
     log.info({ version: version(), port, pid: process.pid }, "started");
+    returnFreeMemory();
+    every(trimEvery, "memory", log, () => void returnFreeMemory());
   } catch (error) {
     log.error({ error: messageOf(error) }, "start failed");
     process.exit(1);

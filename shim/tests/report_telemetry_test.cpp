@@ -91,6 +91,8 @@ TEST_F(Telemetry, ProcessesOfOneGroupSeeEachOthersCharges) {
     replace_settings(settings);
     charge(0, 1000);
     discharge(0, 300);
+    charge_pinned(50);
+    discharge_pinned(10);
     char byte = 0;
     if (write(to_parent[1], "c", 1) != 1 || ::read(to_child[0], &byte, 1) != 1) _exit(1);
     _exit(0);
@@ -103,6 +105,8 @@ TEST_F(Telemetry, ProcessesOfOneGroupSeeEachOthersCharges) {
               EXPECT_EQ(charged(0), 5u);
               EXPECT_EQ(charged_by_others(0), 700u);
               EXPECT_EQ(charged_by_others(1), 0u);
+              charge_pinned(2);
+              EXPECT_EQ(pinned_by_group(), 42u);
             }),
             0);
   ASSERT_EQ(write(to_child[1], "x", 1), 1);
@@ -110,8 +114,16 @@ TEST_F(Telemetry, ProcessesOfOneGroupSeeEachOthersCharges) {
 }
 
 TEST_F(Telemetry, ChargesOfADeadProcessAreReclaimed) {
-  EXPECT_EQ(in_child([] { charge(0, uint64_t{1} << 40); }), 0);
-  EXPECT_EQ(in_child([] { EXPECT_EQ(charged_by_others(0), 0u); }), 0);
+  EXPECT_EQ(in_child([] {
+              charge(0, uint64_t{1} << 40);
+              charge_pinned(uint64_t{1} << 40);
+            }),
+            0);
+  EXPECT_EQ(in_child([] {
+              EXPECT_EQ(charged_by_others(0), 0u);
+              EXPECT_EQ(pinned_by_group(), 0u);
+            }),
+            0);
 }
 
 TEST_F(Telemetry, RowsOfDeadProcessesServeAgainWhenAllAreTaken) {

@@ -17,6 +17,8 @@ namespace {
 
 // Blobs begin with magic, version and element type; 8 KiB behind lies the first block's payload.
 constexpr const char* kDamagePacked = "flip_behind=1:device:4c544b420100:8192";
+// So long that the launch which needs the bytes is over before they are seen to be wrong.
+constexpr const char* kSlowUnpack = "lt_unpack:200000";
 constexpr const char* kDamageOnHost = "flip_behind=1:host:4c544b420100:8192";
 
 class Integrity : public testing::Test {
@@ -127,7 +129,7 @@ TEST_F(Integrity, AKeptBlobWithADamagedHeaderIsBuiltAnewToo) {
 
 // By the copy of what was computed from the damaged bytes, once, and by every operation that reaches those.
 TEST_F(Integrity, DamageAtRestFailsTheCallsThatSeeIt) {
-  run_both("damaged_packed", kDamagePacked, {{"LORETOKEN_INTEGRITY", "fail"}});
+  run_both("damaged_packed", kDamagePacked, {{"LORETOKEN_INTEGRITY", "fail"}, {"LORETOKEN_SIM_SLOW", kSlowUnpack}});
   EXPECT_EQ(actual_.status, 1) << actual_.err;
   EXPECT_EQ(count_of("cuMemcpyDtoH returned 214", actual_.err), 2u) << actual_.err;
   EXPECT_EQ(count_of(" returned ", actual_.err), 2u) << actual_.err;
@@ -145,7 +147,8 @@ TEST_F(Integrity, WhoeverWaitsForTheGpuIsTold) {
                                   {"event", "cuEventSynchronize"},
                                   {"event query", "cuEventQuery"}}) {
     SCOPED_TRACE(how);
-    run_both("damaged_packed", kDamagePacked, {{"LORETOKEN_INTEGRITY", "fail"}, {"LT_WAIT", how}});
+    run_both("damaged_packed", kDamagePacked,
+             {{"LORETOKEN_INTEGRITY", "fail"}, {"LT_WAIT", how}, {"LORETOKEN_SIM_SLOW", kSlowUnpack}});
     EXPECT_EQ(count_of(std::string(call) + " returned 214", actual_.err), 1u) << actual_.err;
     EXPECT_EQ(count_of("cuMemcpyDtoH returned 214", actual_.err), 1u) << actual_.err;
     EXPECT_EQ(count_of(" returned ", actual_.err), 2u) << actual_.err;
@@ -165,7 +168,7 @@ TEST_F(Integrity, WhatTheDriverRefusedToUnpackIsStillThere) {
 }
 
 TEST_F(Integrity, DamageOnTheHostFailsTheCallsThatSeeIt) {
-  run_both("damaged_host", kDamageOnHost, {{"LORETOKEN_INTEGRITY", "fail"}});
+  run_both("damaged_host", kDamageOnHost, {{"LORETOKEN_INTEGRITY", "fail"}, {"LORETOKEN_SIM_SLOW", kSlowUnpack}});
   EXPECT_EQ(actual_.status, 1) << actual_.err;
   EXPECT_EQ(count_of("cuMemcpyDtoH returned 214", actual_.err), 2u) << actual_.err;
   EXPECT_GE(row().fetches, 1u);

@@ -24,8 +24,6 @@ const table = new Table();
 const logs = path.join(settings.out, "logs");
 mkdirSync(logs, { recursive: true });
 const results: Record<string, unknown> = {};
-/** Beside the bundle that this is part of. */
-const eventThread = new URL("./event-thread.js", import.meta.url);
 
 Object.assign(process.env, driverVariables(settings));
 const library = path.join(settings.driver, "libnvidia-ml.so.1");
@@ -84,7 +82,7 @@ async function all(): Promise<void> {
     );
   }
   if (settings.steps.has("penalty")) await table.step("the penalty guardrail", () => penalty(stage));
-  if (settings.steps.has("xid")) await table.step("a program that faults", () => xid(stage, nvml, eventThread));
+  if (settings.steps.has("xid")) await table.step("a program that faults", () => xid(stage, nvml));
 }
 
 async function bringUp(): Promise<void> {
@@ -125,7 +123,7 @@ async function nvmlStep(when: string): Promise<void> {
       ? `${rows.length} figures, all ${smi ? "as nvidia-smi says" : "there"}`
       : `differ: ${wrong.join(", ")}`;
   table.add(`NVML binding, the card ${when}`, wrong.length === 0, seen);
-  if (when === "idle") await watchEvents(nvml, eventThread, table);
+  if (when === "idle") await watchEvents(nvml, table);
 }
 
 async function conclude(): Promise<void> {

@@ -166,8 +166,8 @@ export async function compareNvml(nvml: Nvml, device: Device, smi: boolean): Pro
 }
 
 /** Watching for events begins and ends. What an XID looks like is another step. */
-export async function watchEvents(nvml: Nvml, thread: URL, table: Table): Promise<void> {
-  const watcher = await nvml.watchEvents({ event: () => {}, lost: () => {}, failed: () => {} }, { thread });
+export async function watchEvents(nvml: Nvml, table: Table): Promise<void> {
+  const watcher = await nvml.watchEvents({ event: () => {}, lost: () => {}, failed: () => {} });
   const { uuids, unwatched } = watcher;
   const ended = await watcher.stop();
   table.add(

@@ -8,10 +8,10 @@ import type { DeviceEvent, Nvml } from "@loretoken/nvml";
 import { NODE_NAME, until } from "@loretoken/test-cluster";
 import type { Stage } from "./stages.ts";
 
-export async function xid({ cluster, agent, settings, table, results }: Stage, nvml: Nvml, thread: URL): Promise<void> {
+export async function xid({ cluster, agent, settings, table, results }: Stage, nvml: Nvml): Promise<void> {
   const seen: DeviceEvent[] = [];
   const handlers = { event: (event: DeviceEvent) => seen.push(event), lost: () => {}, failed: () => {} };
-  const watcher = await nvml.watchEvents(handlers, { thread });
+  const watcher = await nvml.watchEvents(handlers);
   const before = await agent.offered();
   const { stdout } = await promisify(execFile)(path.join(settings.build, "bin/xid_fault"), [], {
     env: { ...process.env, LD_LIBRARY_PATH: settings.driver },

@@ -13,8 +13,6 @@ export interface FleetOptions {
   /** An XID, or 0 for a memory error. `at` is milliseconds since 1970. */
   readonly event: (gpuUuid: string, xid: number, at: number) => void;
   readonly lost: (gpuUuid: string, cause: string) => void;
-  /** File of the watching thread, where it is not beside the code of NVML. */
-  readonly thread?: URL | undefined;
 }
 
 export class Fleet {
@@ -90,26 +88,28 @@ export class Fleet {
       ({ uuid, state }) => this.#unwatched.has(uuid) && state.state === "working",
     );
     if (this.#nvml === undefined || (!this.#watchFailed && answering.length === 0)) return;
-    await this.#watcher?.stop();
+    const { event, lost, log } = this.#options;
+    if ((await this.#watcher?.stop()) === "stuck") {
+      // Each watcher keeps a thread of the pool: one for a driver that hangs is enough.
+      if (!this.#watchFailed) log.warn({ error: "the driver does not return" }, "GPU events are not watched");
+      this.#watchFailed = true;
+      return;
+    }
     this.#watcher = undefined;
     this.#watchFailed = true;
-    const { event, lost, log, thread } = this.#options;
     try {
-      this.#watcher = await this.#nvml.watchEvents(
-        {
-          event: ({ uuid, xid, at }) => event(uuid, xid, at),
-          lost: ({ uuid, sentence }) => {
-            if (uuid === undefined) return;
-            this.#unwatched.add(uuid);
-            lost(uuid, sentence);
-          },
-          failed: (sentence) => {
-            this.#watchFailed = true;
-            log.warn({ error: sentence }, "GPU events are not watched");
-          },
+      this.#watcher = await this.#nvml.watchEvents({
+        event: ({ uuid, xid, at }) => event(uuid, xid, at),
+        lost: ({ uuid, sentence }) => {
+          if (uuid === undefined) return;
+          this.#unwatched.add(uuid);
+          lost(uuid, sentence);
         },
-        { thread },
-      );
+        failed: (sentence) => {
+          this.#watchFailed = true;
+          log.warn({ error: sentence }, "GPU events are not watched");
+        },
+      });
       this.#watchFailed = false;
       // A GPU that offers no events will not offer them later: only those that were lost are tried again.
       this.#unwatched = new Set();

@@ -101,7 +101,7 @@ test("a shim that cannot start is an event on the pod, once, and the mode says o
   assert.ok((await scrape(node, watch)).includes(`gpu_uuid="${holding.gpuUuid}",mode="off"} 1`));
 });
 
-function scrape(node: Node, watch: TelemetryWatch): Promise<string> {
+async function scrape(node: Node, watch: TelemetryWatch): Promise<string> {
   const metrics = new Metrics({
     version: "test",
     watch,
@@ -110,5 +110,5 @@ function scrape(node: Node, watch: TelemetryWatch): Promise<string> {
     recorder: { figures: { waiting: 0, delivered: 0, refused: 0, rejected: 0, retries: 0 } },
     gpuNode: { writes: { ok: 0, error: 0 } },
   });
-  return metrics.render();
+  return (await metrics.render()).join("");
 }

@@ -6,11 +6,11 @@ import { readdirSync } from "node:fs";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { RecorderFigures } from "@loretoken/kube";
 import { codecs, guards, modes, pins } from "@loretoken/telemetry";
-import { Counter, Gauge, Registry } from "prom-client";
 import type { Holding } from "../holding.ts";
 import type { ContainerTelemetry } from "./container-telemetry.ts";
+import { Exposition, labelsOf, type WrittenLabels } from "./exposition.ts";
 import type { GpuState } from "./gpu-state.ts";
-import { type MetricFacts, type MetricName, metricCatalog } from "./metric-catalog.ts";
+import { type MetricName, metricCatalog } from "./metric-catalog.ts";
 import type { TelemetryWatch } from "./telemetry-watch.ts";
 
 export interface MetricsOptions {
@@ -27,41 +27,35 @@ export interface MetricsOptions {
   giveWay?: (() => Promise<void>) | undefined;
 }
 
-type Labels = Record<string, string>;
-type Metric = Gauge | Counter;
+/** The end of a name that begins so. */
+type Of<Subject extends string> = MetricName extends infer Name
+  ? Name extends `loretoken_${Subject}_${infer End}`
+    ? End
+    : never
+  : never;
 
 export class Metrics {
-  /** Others may add metrics of their own. */
-  readonly registry = new Registry();
   readonly #options: MetricsOptions;
-  readonly #metrics = new Map<MetricName, Metric>();
-  #scrape: Promise<string> | undefined;
+  readonly #page = new Exposition<MetricName>(metricCatalog);
+  #scrape: Promise<readonly string[]> | undefined;
   #scrapeSeconds = 0;
 
   constructor(options: MetricsOptions) {
     this.#options = options;
-    for (const [name, { type, labels, help }] of Object.entries(metricCatalog as Record<string, MetricFacts>)) {
-      const config = { name, help, labelNames: [...labels], registers: [this.registry] };
-      this.#metrics.set(name as MetricName, type === "gauge" ? new Gauge(config) : new Counter(config));
-    }
   }
 
-  get contentType(): string {
-    return this.registry.contentType;
-  }
-
-  /** The text of a scrape; scrapes at the same time share one. */
-  render(): Promise<string> {
+  /** The text of a scrape, in parts; scrapes at the same time share one. */
+  render(): Promise<readonly string[]> {
     this.#scrape ??= this.#render().finally(() => {
       this.#scrape = undefined;
     });
     return this.#scrape;
   }
 
-  async #render(): Promise<string> {
+  async #render(): Promise<readonly string[]> {
     const start = performance.now();
     const { watch, maxAge = 1000, giveWay = nextTurn } = this.#options;
-    for (const metric of this.#metrics.values()) metric.reset();
+    this.#page.clear();
     // Gives way after each: Allocate does not wait for a whole scrape.
     for (const container of newestOf(watch.containers)) {
       watch.refresh(maxAge, [container]);
@@ -70,31 +64,28 @@ export class Metrics {
     }
     for (const state of this.#options.gpus()) this.#gpu(state);
     this.#agent();
-    const text = await this.registry.metrics();
+    const parts: string[] = [];
+    for (const part of this.#page.take()) {
+      parts.push(part);
+      await giveWay();
+    }
     this.#scrapeSeconds = (performance.now() - start) / 1000;
-    return text;
+    return parts;
   }
 
   /** @param value undefined or no number: there is no such series */
-  #set(name: MetricName, labels: Labels, value: number | undefined): void {
-    if (value === undefined || !Number.isFinite(value)) return;
-    const metric = this.#metrics.get(name);
-    if (metric instanceof Gauge) metric.set(labels, value);
-    else metric?.inc(labels, Math.max(0, value));
+  #set(name: MetricName, labels: WrittenLabels, value: number | undefined): void {
+    if (value !== undefined && Number.isFinite(value)) this.#page.add(name, labels, value);
   }
 
   #container(container: ContainerTelemetry): void {
     const { holding, usage, counters } = container;
     const { owner } = holding;
     if (owner === undefined) return;
-    const labels = {
-      namespace: owner.namespace,
-      pod: owner.pod,
-      container: owner.container,
-      gpu_uuid: holding.gpuUuid,
-    };
-    const set = (name: string, value: number | undefined, more: Labels = {}): void =>
-      this.#set(`loretoken_container_${name}` as MetricName, { ...labels, ...more }, value);
+    const { namespace, pod, container: name } = owner;
+    const labels = labelsOf({ namespace, pod, container: name, gpu_uuid: holding.gpuUuid });
+    const set = (name: Of<"container">, value: number | undefined, more?: WrittenLabels): void =>
+      this.#set(`loretoken_container_${name}`, more === undefined ? labels : `${labels},${more}`, value);
 
     set("virtual_bytes", Number(holding.virtualSize));
     set("guaranteed_bytes", Number(holding.guaranteed));
@@ -111,8 +102,8 @@ export class Metrics {
     const stored = usage.packed_bytes + usage.host_bytes;
     set("ratio", stored > 0 ? (usage.packed_logical + usage.host_logical) / stored : 1);
     set("processes", usage.processes);
-    for (const mode of modes) set("mode", usage.mode === mode ? 1 : 0, { mode });
-    for (const [index, { name }] of pins.entries()) set("pins", usage.pins[index] ?? 0, { reason: name });
+    for (const mode of modes) set("mode", usage.mode === mode ? 1 : 0, one("mode", mode));
+    for (const [index, { name }] of pins.entries()) set("pins", usage.pins[index] ?? 0, one("reason", name));
     set("penalty_ratio", usage.penaltyPermille / 1000);
     set("telemetry_readable", container.fault === undefined ? 1 : 0);
 
@@ -122,25 +113,25 @@ export class Metrics {
     set("forced_packs_total", counters.forced_packs);
     set("unpacks_total", counters.unpacks);
     const packed = codecs.reduce((sum, _, index) => sum + (counters.codec_in[index] ?? 0), 0);
-    set("moved_bytes_total", packed, { move: "pack" });
-    set("moved_bytes_total", counters.unpack_bytes, { move: "unpack" });
-    set("moved_bytes_total", counters.spill_bytes, { move: "spill" });
-    set("moved_bytes_total", counters.fetch_bytes, { move: "fetch" });
+    set("moved_bytes_total", packed, one("move", "pack"));
+    set("moved_bytes_total", counters.unpack_bytes, one("move", "unpack"));
+    set("moved_bytes_total", counters.spill_bytes, one("move", "spill"));
+    set("moved_bytes_total", counters.fetch_bytes, one("move", "fetch"));
     set("wait_seconds_total", counters.wait_ns / 1e9);
     set("stall_seconds_total", counters.stall_ns / 1e9);
     set("out_of_memory_total", counters.out_of_memory);
-    set("integrity_failures_total", counters.verify_failures, { kind: "verify" });
-    set("integrity_failures_total", counters.checksum_failures, { kind: "checksum" });
+    set("integrity_failures_total", counters.verify_failures, one("kind", "verify"));
+    set("integrity_failures_total", counters.checksum_failures, one("kind", "checksum"));
     for (const [index, guard] of guards.entries()) {
-      if (guard !== "none") set("guardrail_events_total", counters.guard_events[index] ?? 0, { guard });
+      if (guard !== "none") set("guardrail_events_total", counters.guard_events[index] ?? 0, one("guard", guard));
     }
   }
 
   #gpu(state: GpuState): void {
-    const labels = { gpu_uuid: state.uuid, gpu: String(state.index) };
-    const set = (name: string, value: number | undefined, more: Labels = {}): void =>
-      this.#set(`loretoken_gpu_${name}` as MetricName, { ...labels, ...more }, value);
-    set("info", 1, { model: state.model });
+    const labels = labelsOf({ gpu_uuid: state.uuid, gpu: String(state.index) });
+    const set = (name: Of<"gpu">, value: number | undefined, more?: WrittenLabels): void =>
+      this.#set(`loretoken_gpu_${name}`, more === undefined ? labels : `${labels},${more}`, value);
+    set("info", 1, labelsOf({ model: state.model }));
     set("physical_bytes", Number(state.physical));
     set("virtual_bytes", Number(state.virtual));
     set("guaranteed_bytes", Number(state.guaranteed));
@@ -156,9 +147,8 @@ export class Metrics {
   #agent(): void {
     const { version, watch, holdings, recorder, gpuNode } = this.#options;
     const figures = recorder.figures;
-    const set = (name: MetricName, value: number | undefined, labels: Labels = {}): void =>
-      this.#set(name, labels, value);
-    set("loretoken_agent_info", 1, { version });
+    const set = (name: MetricName, value: number | undefined, labels = ""): void => this.#set(name, labels, value);
+    set("loretoken_agent_info", 1, labelsOf({ version }));
     set("loretoken_agent_unowned_allocations", holdings().filter(({ owner }) => owner === undefined).length);
     set("loretoken_agent_events_waiting", figures.waiting);
     set("loretoken_agent_events_delivered_total", figures.delivered);
@@ -166,8 +156,8 @@ export class Metrics {
     set("loretoken_agent_events_rejected_total", figures.rejected);
     set("loretoken_agent_event_retries_total", figures.retries);
     set("loretoken_agent_guardrail_events_lost_total", watch.eventsLost);
-    set("loretoken_agent_gpu_node_writes_total", gpuNode.writes.ok, { result: "ok" });
-    set("loretoken_agent_gpu_node_writes_total", gpuNode.writes.error, { result: "error" });
+    set("loretoken_agent_gpu_node_writes_total", gpuNode.writes.ok, one("result", "ok"));
+    set("loretoken_agent_gpu_node_writes_total", gpuNode.writes.error, one("result", "error"));
     set("loretoken_agent_scrape_seconds", this.#scrapeSeconds);
     const cpu = process.cpuUsage();
     set("process_cpu_seconds_total", (cpu.user + cpu.system) / 1e6);
@@ -175,6 +165,11 @@ export class Metrics {
     set("process_open_fds", openFiles());
     set("process_start_time_seconds", Math.round(Date.now() / 1000 - process.uptime()));
   }
+}
+
+/** A label whose value needs no escape. */
+function one(name: string, value: string): WrittenLabels {
+  return `${name}="${value}"`;
 }
 
 /** A pod that was made anew under the same name has the series, not the one before it that is just going. */

@@ -30,6 +30,7 @@ import type { Holding } from "../holding.ts";
 import type { Log } from "../log.ts";
 import type { GpuState as MonitoredGpu } from "../monitor/monitor.ts";
 import type { Observer } from "../observer.ts";
+import { contentType } from "./exposition.ts";
 import { gpuNodeStatusOf } from "./gpu-node-status.ts";
 import { GpuNodeWriter, type GpuNodeWriterOptions } from "./gpu-node-writer.ts";
 import { type GpuState, reportedGpu } from "./gpu-state.ts";
@@ -105,8 +106,7 @@ export class Reporting {
       giveWay,
       gpuNode: this.#gpuNode ?? { writes: { ok: 0, error: 0 } },
     });
-    const { contentType: type } = this.metrics;
-    this.pages = { "/metrics": async () => ({ status: 200, body: await this.metrics.render(), type }) };
+    this.pages = { "/metrics": async () => ({ status: 200, body: await this.metrics.render(), type: contentType }) };
     this.observer = this.#observer(new NodeEvents(node, this.#recorder));
   }
 

@@ -4,6 +4,7 @@ import {
   closeSync,
   fchmodSync,
   fdatasync,
+  fstatSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -21,6 +22,12 @@ export interface Files {
   mkdir(path: string): Promise<void>;
   /** Writes all of it and waits until it is on the disk, if `lasting`. The mode holds whatever the umask. */
   write(path: string, content: string | Uint8Array, options: { mode: number; lasting?: boolean }): Promise<void>;
+  /**
+   * Writes over a file that is there, spaces over what it has beyond the content, and waits until it is on the disk. Where the file
+   * has the room already nothing but the content has to get there: that does not wait for what others write, as a new file does
+   * on a file system with a journal.
+   */
+  overwrite(path: string, content: string): Promise<void>;
   rename(from: string, to: string): Promise<void>;
   /** Folders with all that is in them; what is not there is no error. */
   remove(path: string): Promise<void>;
@@ -49,6 +56,17 @@ export const diskFiles: Files = {
       writeFileSync(file, content);
       fchmodSync(file, mode);
       if (lasting) await datasync(file);
+    } finally {
+      closeSync(file);
+    }
+  },
+  async overwrite(path, content) {
+    const file = openSync(path, "r+");
+    try {
+      const bytes = Buffer.from(content);
+      const rest = Buffer.alloc(Math.max(0, fstatSync(file).size - bytes.length), " ");
+      writeFileSync(file, Buffer.concat([bytes, rest]));
+      await datasync(file);
     } finally {
       closeSync(file);
     }

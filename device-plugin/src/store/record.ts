@@ -1,4 +1,5 @@
 /** An allocation as it is kept on disk. Later versions may add fields; what is read is checked. */
+import { crc32 } from "node:zlib";
 import { z } from "zod";
 import type { Holding, Owner } from "../holding.ts";
 
@@ -21,12 +22,29 @@ const recordSchema = z.object({
   allocatedAt: z.number(),
   owner: z.object({ namespace: z.string(), pod: z.string(), podUid: z.string(), container: z.string() }).optional(),
   shim: z.string(),
+  /** CRC-32 of the others as JSON without spaces; older versions wrote none. */
+  sum: z.number().optional(),
 });
 
 export function encodeRecord({ holding, shim }: Allocation): string {
   const { id, gpuUuid, units, guaranteed, virtualSize, allocatedAt, owner } = holding;
   const sizes = { guaranteed: String(guaranteed), virtualSize: String(virtualSize) };
-  return `${JSON.stringify({ version: 1, id, gpuUuid, units, ...sizes, allocatedAt, owner, shim }, undefined, 2)}\n`;
+  const fields = { version: 1, id, gpuUuid, units, ...sizes, allocatedAt, owner, shim };
+  return `${JSON.stringify({ ...fields, sum: sumOf(fields) }, undefined, 2)}\n`;
+}
+
+function sumOf(fields: object): number {
+  return crc32(JSON.stringify(fields));
+}
+
+/** Whether all of it is as it was written: what a power failure left of a write over spaces is not. */
+export function isWhole(text: string): boolean {
+  try {
+    const { sum, ...fields } = JSON.parse(text) as { sum?: unknown };
+    return sum === sumOf(fields);
+  } catch {
+    return false;
+  }
 }
 
 /** @param files where the allocation's files are. @throws {Error} saying what is wrong with the text. */
@@ -39,7 +57,8 @@ export function decodeRecord(text: string, files: Pick<Holding, "telemetry" | "c
   }
   const result = recordSchema.safeParse(parsed);
   if (!result.success) throw new Error(z.prettifyError(result.error).replaceAll("\n", " "));
-  const { shim, owner, guaranteed, virtualSize, version: _, ...rest } = result.data;
+  const { shim, owner, guaranteed, virtualSize, version: _, sum, ...rest } = result.data;
+  if (sum !== undefined && !isWhole(text)) throw new Error("its checksum is of other content");
   const sizes = { guaranteed: BigInt(guaranteed), virtualSize: BigInt(virtualSize) };
   const known: { owner?: Owner } = owner === undefined ? {} : { owner };
   return { holding: { ...rest, ...sizes, ...known, ...files }, shim };

@@ -26,6 +26,11 @@ export class Spares {
     return this.#ready.shift();
   }
 
+  /** Folders that an agent before left. @throws what the disk does. */
+  async left(): Promise<string[]> {
+    return (await this.#files.list(this.#folder)).map((name) => join(this.#folder, name));
+  }
+
   /** Removes what an agent before left. @throws what the disk does. */
   async clear(): Promise<void> {
     await this.#files.remove(this.#folder);

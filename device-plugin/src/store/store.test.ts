@@ -169,8 +169,9 @@ function fullFrom(step: number): Files {
       await work(...values);
     };
   };
-  const { mkdir, write, rename } = diskFiles;
-  return { ...diskFiles, mkdir: orFull(mkdir), write: orFull(write), rename: orFull(rename) };
+  const { mkdir, write, overwrite, rename } = diskFiles;
+  const files = { mkdir: orFull(mkdir), write: orFull(write), overwrite: orFull(overwrite), rename: orFull(rename) };
+  return { ...diskFiles, ...files };
 }
 
 test("on a full disk nothing is half kept, and the error names the place and what to do", async (t) => {

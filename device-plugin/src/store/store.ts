@@ -1,12 +1,13 @@
 /**
  * Allocations on disk, a folder each: `<host folder>/allocations/<id>/{allocation.json,control,telemetry}`. A folder has its
  * name only when it is whole, and loses it in one step; whatever step the agent dies in, the next start finds either all
- * of an allocation or nothing.
+ * of an allocation or nothing. So it does after a power failure, which may take away the name that a folder was given: one made
+ * ahead is an allocation from the moment its record is whole.
  */
 import { join } from "node:path";
 import type { Holding } from "../holding.ts";
 import { DiskError, type Files, replace } from "./files.ts";
-import { type Allocation, decodeRecord, encodeRecord } from "./record.ts";
+import { type Allocation, decodeRecord, encodeRecord, isWhole } from "./record.ts";
 import { Spares } from "./spares.ts";
 
 /** Makes the control file, whole, at this path. */
@@ -23,6 +24,8 @@ export interface Damaged {
 const beginning = ".new-";
 const ending = ".old-";
 const recordName = "allocation.json";
+/** What a folder made ahead has for its record: room for one of 400 units. */
+const blankRecord = " ".repeat(8192);
 /** Reading fails so for what is no record, or no longer one; any other failure is the folder's, and says nothing about a record. */
 const damagedCodes = ["ENOENT", "ENOTDIR", "EISDIR", "EIO"];
 
@@ -41,7 +44,10 @@ export class Store {
     this.#aside = join(hostFolder, "damaged");
     this.#files = files;
     this.#zeros = new Uint8Array(telemetryBytes);
-    this.#spares = new Spares(join(hostFolder, "spare"), files, (folder) => this.#furnish(folder));
+    this.#spares = new Spares(join(hostFolder, "spare"), files, async (folder) => {
+      await this.#furnish(folder);
+      await files.write(join(folder, recordName), blankRecord, { mode: 0o644, lasting: true });
+    });
   }
 
   /** Where an allocation's files are on the host. */
@@ -58,8 +64,9 @@ export class Store {
     const kept: Allocation[] = [];
     const damaged: Damaged[] = [];
     try {
-      await this.#spares.clear();
       await this.#files.mkdir(this.folder);
+      for (const folder of await this.#spares.left()) await this.#nameAgain(folder);
+      await this.#spares.clear();
       for (const name of await this.#files.list(this.folder)) {
         if (name.startsWith(beginning) || name.startsWith(ending)) await this.#files.remove(join(this.folder, name));
         else
@@ -86,7 +93,9 @@ export class Store {
     try {
       if (spare === undefined) await this.#furnish(folder);
       makeControl(join(folder, "control"));
-      await this.#files.write(join(folder, recordName), encodeRecord(allocation), { mode: 0o644, lasting: true });
+      const [path, record] = [join(folder, recordName), encodeRecord(allocation)];
+      if (spare === undefined) await this.#files.write(path, record, { mode: 0o644, lasting: true });
+      else await this.#files.overwrite(path, record);
       await this.#files.rename(folder, join(this.folder, id));
     } catch (error) {
       await this.#files.remove(folder).catch(() => undefined);
@@ -147,6 +156,17 @@ export class Store {
     await this.#files.write(join(folder, "telemetry"), this.#zeros, { mode: 0o666 });
   }
 
+  /** Gives a folder that was made ahead its allocation's name, if it has a whole record. @throws what the disk does. */
+  async #nameAgain(folder: string): Promise<void> {
+    const text = await this.#files.read(join(folder, recordName)).catch((error: NodeJS.ErrnoException) => {
+      whyDamaged(error);
+      return "";
+    });
+    const id = isWhole(text) ? idOf(text) : undefined;
+    if (id === undefined || (await this.#files.list(this.folder)).includes(id)) return;
+    await this.#files.rename(folder, join(this.folder, id));
+  }
+
   async #putAside(name: string): Promise<string | undefined> {
     try {
       await this.#files.mkdir(this.#aside);
@@ -164,6 +184,15 @@ export class Store {
     const allocation = decodeRecord(await this.#files.read(join(this.folder, name, recordName)), this.filesOf(name));
     if (allocation.holding.id !== name) throw new Error(`it names itself ${allocation.holding.id}`);
     return allocation;
+  }
+}
+
+/** Undefined: a record of another version. */
+function idOf(text: string): string | undefined {
+  try {
+    return decodeRecord(text, { telemetry: "", control: "" }).holding.id;
+  } catch {
+    return undefined;
   }
 }
 

@@ -13,6 +13,7 @@ process.stdout.write("running\n");
 for (;;) {
   const id = String(next);
   next += 1;
+  void store.prepare(async () => undefined);
   const holding = holdingOf(id, unitsOf(0, next, 3));
   await store.create({ holding, shim: "1" }, (path) => writeFileSync(path, "control"));
   await store.update({ holding: { ...holding, owner }, shim: "1" });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import test, { type TestContext } from "node:test";
 import { KubeConfig } from "@kubernetes/client-node";
 import { apply, FieldConflictError } from "./apply.ts";
@@ -95,6 +95,32 @@ test("an answer that stands still in the middle is given up", async (context) =>
   });
   await assert.rejects(client.request({ method: "GET", path }), /broke off/);
 });
+
+for (const kind of ["timeout", "signal"] as const) {
+  test(`of connections that hang together one request finds out (${kind}), and the next one gets through`, async (context) => {
+    const patience = () => (kind === "signal" ? { signal: AbortSignal.timeout(200) } : { timeout: 200 });
+    const hung = new Set<Socket>();
+    const server = createServer((request, response) => {
+      if (hung.has(request.socket)) return;
+      setTimeout(() => response.end("{}"), 20);
+    }).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const sockets = new Set<Socket>();
+    server.on("connection", (socket) => sockets.add(socket));
+    const { port } = server.address() as AddressInfo;
+    const client = new Client({ config: configFor(port), userAgent: "test", timeout: 5000 });
+    context.after(() => {
+      client.close();
+      server.closeAllConnections();
+      server.close();
+    });
+    await Promise.all(Array.from({ length: 5 }, () => client.request({ method: "GET", path })));
+    assert.equal(sockets.size, 5);
+    for (const socket of sockets) hung.add(socket);
+    await assert.rejects(client.request({ method: "GET", path, ...patience() }), UnreachableError);
+    await client.request({ method: "GET", path });
+  });
+}
 
 test("a server that is away is Unreachable, and found again", async (context) => {
   const { server, client } = await serve(context);

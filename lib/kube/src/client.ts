@@ -20,6 +20,8 @@ export interface Call {
   /** Milliseconds without a byte after which the request is given up, if not the client's. */
   timeout?: number;
   signal?: AbortSignal;
+  /** Called at the last moment before the request is made; what it throws is thrown, and nothing is sent. */
+  guard?: () => void;
 }
 
 export interface ClientOptions {
@@ -105,7 +107,15 @@ export class Client {
         : { "content-type": call.contentType ?? "application/json", "content-length": body.length }),
     };
     if (call.signal !== undefined) options.signal = call.signal;
-    return exchange(url, options, body, describe(call));
+    call.guard?.();
+    return exchange(url, options, body, describe(call), () => this.#dropIdle());
+  }
+
+  /** What hung one connection may have hung the others: each would cost the next request its time. */
+  #dropIdle(): void {
+    for (const sockets of Object.values(this.#agent?.freeSockets ?? {})) {
+      for (const socket of sockets ?? []) socket.destroy();
+    }
   }
 
   /** Credentials are asked for each time: tokens are rotated. A new certificate gets new connections. */
@@ -130,12 +140,25 @@ export class Client {
   }
 }
 
-function exchange(url: URL, options: RequestOptions, body: Buffer | undefined, what: string): Promise<IncomingMessage> {
+/** What those need who make single requests: a client, or one that checks something first. */
+export type Requester = Pick<Client, "request">;
+
+/** @param broken called when the connection fails, the other side is silent for too long, or the caller lost patience */
+function exchange(
+  url: URL,
+  options: RequestOptions,
+  body: Buffer | undefined,
+  what: string,
+  broken: () => void,
+): Promise<IncomingMessage> {
   const start = url.protocol === "https:" ? httpsRequest : httpRequest;
   return new Promise((resolve, reject) => {
-    const request = start(url, options, resolve);
+    const request = start(url, options, (response) => resolve(response.once("error", broken)));
     request.on("timeout", () => request.destroy(new Error(`no answer within ${options.timeout} ms`)));
-    request.on("error", (error) => reject(new UnreachableError(`${what}: ${error.message}`, { cause: error })));
+    request.on("error", (error) => {
+      broken();
+      reject(new UnreachableError(`${what}: ${error.message}`, { cause: error }));
+    });
     request.end(body);
   });
 }

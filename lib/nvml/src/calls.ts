@@ -2,6 +2,7 @@
  * The seam to libnvidia-ml: NVML's functions under their own names, unchecked. Everything above it takes a `Calls`, so
  * that a test can put an error in the place of one answer.
  */
+import { promisify } from "node:util";
 import koffi, { type LibraryHandle, type TypeObject } from "koffi";
 import { errorCode } from "./errors.ts";
 import * as layout from "./layout.ts";
@@ -45,8 +46,8 @@ export interface Calls {
   nvmlDeviceRegisterEvents(device: Pointer, types: number, set: Pointer): number;
   nvmlEventSetCreate(set: Out<Pointer | null>): number;
   nvmlEventSetFree(set: Pointer): number;
-  /** Blocks its thread for up to `milliseconds`. */
-  nvmlEventSetWait_v2(set: Pointer, data: Partial<layout.EventData>, milliseconds: number): number;
+  /** Waits up to `milliseconds` in a thread of Node's pool, which has it to itself until NVML returns; `data` is filled when it resolves. */
+  nvmlEventSetWait_v2(set: Pointer, data: Partial<layout.EventData>, milliseconds: number): Promise<number>;
 }
 
 type Argument = Parameters<LibraryHandle["func"]>[3][number];
@@ -97,20 +98,31 @@ export const callNames = Object.keys(signatures) as readonly (keyof Calls)[];
 
 /**
  * Loads the library and finds every function. A function that this driver lacks answers
- * NVML_ERROR_FUNCTION_NOT_FOUND, as NVML itself does. Loading starts nothing and is cheap to repeat; each thread loads
- * for itself.
+ * NVML_ERROR_FUNCTION_NOT_FOUND, as NVML itself does. Loading starts nothing and is cheap to repeat.
  * @throws {Error} the dynamic loader's words if the library cannot be loaded.
  */
 export function loadCalls(library: string): Calls {
   const loaded = koffi.load(library);
-  const entries = callNames.map((name) => [name, find(loaded, name)]);
+  const entries = callNames.map((name) => [name, waits.has(name) ? findWaiting(loaded, name) : find(loaded, name)]);
   return Object.fromEntries(entries) as Calls;
 }
 
+/** Those that block their thread. */
+const waits: ReadonlySet<keyof Calls> = new Set(["nvmlEventSetWait_v2"]);
+
 function find(library: LibraryHandle, name: keyof Calls): unknown {
+  return findFunction(library, name) ?? (() => errorCode("NVML_ERROR_FUNCTION_NOT_FOUND"));
+}
+
+function findWaiting(library: LibraryHandle, name: keyof Calls): unknown {
+  const found = findFunction(library, name);
+  return found === undefined ? async () => errorCode("NVML_ERROR_FUNCTION_NOT_FOUND") : promisify(found.async);
+}
+
+function findFunction(library: LibraryHandle, name: keyof Calls): ReturnType<LibraryHandle["func"]> | undefined {
   try {
     return library.func(name, "int", [...signatures[name]]);
   } catch {
-    return () => errorCode("NVML_ERROR_FUNCTION_NOT_FOUND");
+    return undefined;
   }
 }

@@ -1,4 +1,4 @@
-/** What the watching thread does with answers that the simulated cards do not give. Runs on this thread. */
+/** What watching does with answers that the simulated cards do not give. */
 import assert from "node:assert/strict";
 import test from "node:test";
 import { type Calls, loadCalls } from "./calls.ts";
@@ -13,12 +13,15 @@ const uuids = nvml.devices().devices.map(({ uuid }) => uuid);
 nvml.close();
 
 /** Runs the loop for so many waits. */
-function run(changed: Partial<Calls>, waits: number): { reports: WatchReport[]; pauses: number; waited: number } {
+async function run(
+  changed: Partial<Calls>,
+  waits: number,
+): Promise<{ reports: WatchReport[]; pauses: number; waited: number }> {
   const reports: WatchReport[] = [];
   let pauses = 0;
   let waited = 0;
   const calls: Calls = { ...real, ...changed };
-  watchLoop({
+  await watchLoop({
     calls: {
       ...calls,
       nvmlEventSetWait_v2: (...words) => {
@@ -28,7 +31,7 @@ function run(changed: Partial<Calls>, waits: number): { reports: WatchReport[]; 
     },
     report: (report) => reports.push(report),
     stopped: () => waited >= waits,
-    pause: () => {
+    pause: async () => {
       pauses += 1;
     },
     now: () => 1,
@@ -54,7 +57,7 @@ function losing(index: number): Partial<Calls> {
       sets.set(set, (sets.get(set) ?? new Set()).add(device));
       return real.nvmlDeviceRegisterEvents(device, types, set);
     },
-    nvmlEventSetWait_v2: (set, data, milliseconds) => {
+    nvmlEventSetWait_v2: async (set, data, milliseconds) => {
       waits += 1;
       const sick = [...(sets.get(set) ?? [])].some(isLost);
       return sick ? lost : real.nvmlEventSetWait_v2(set, data, milliseconds);
@@ -62,8 +65,8 @@ function losing(index: number): Partial<Calls> {
   };
 }
 
-test("a GPU that is lost while watched is told once, and the other is watched on", () => {
-  const { reports, waited } = run(losing(0), 6);
+test("a GPU that is lost while watched is told once, and the other is watched on", async () => {
+  const { reports, waited } = await run(losing(0), 6);
   assert.deepEqual(
     reports.map(({ kind }) => kind),
     ["watching", "lost", "ended"],
@@ -76,9 +79,12 @@ test("a GPU that is lost while watched is told once, and the other is watched on
   assert.equal(waited, 6);
 });
 
-test("with the last GPU lost, watching ends with a sentence", () => {
+test("with the last GPU lost, watching ends with a sentence", async () => {
   const both = { ...losing(0) };
-  const { reports } = run({ ...both, nvmlEventSetWait_v2: () => lost, nvmlDeviceGetPowerUsage: () => lost }, 50);
+  const { reports } = await run(
+    { ...both, nvmlEventSetWait_v2: async () => lost, nvmlDeviceGetPowerUsage: () => lost },
+    50,
+  );
   assert.deepEqual(
     reports.map(({ kind }) => kind),
     ["watching", "lost", "lost", "ended"],
@@ -86,8 +92,8 @@ test("with the last GPU lost, watching ends with a sentence", () => {
   assert.deepEqual(reports.at(-1), { kind: "ended", failure: "no GPU is left whose events can be watched" });
 });
 
-test("a loss that no GPU admits to does not make the thread spin", () => {
-  const { reports, pauses } = run({ nvmlEventSetWait_v2: () => lost }, 4);
+test("a loss that no GPU admits to does not make the thread spin", async () => {
+  const { reports, pauses } = await run({ nvmlEventSetWait_v2: async () => lost }, 4);
   assert.equal(pauses, 4);
   assert.deepEqual(
     reports.map(({ kind }) => kind),
@@ -95,9 +101,9 @@ test("a loss that no GPU admits to does not make the thread spin", () => {
   );
 });
 
-test("a GPU without events is named, the others are watched", () => {
+test("a GPU without events is named, the others are watched", async () => {
   let asked = 0;
-  const { reports } = run(
+  const { reports } = await run(
     {
       nvmlDeviceRegisterEvents: (device, types, set) =>
         asked++ === 0 ? errorCode("NVML_ERROR_NOT_SUPPORTED") : real.nvmlDeviceRegisterEvents(device, types, set),
@@ -113,8 +119,8 @@ test("a GPU without events is named, the others are watched", () => {
   );
 });
 
-test("a GPU that offers neither XIDs nor ECC events is not taken for watched", () => {
-  const { reports } = run(
+test("a GPU that offers neither XIDs nor ECC events is not taken for watched", async () => {
+  const { reports } = await run(
     {
       nvmlDeviceGetSupportedEventTypes: (_device, types) => {
         types[0] = 0x14;
@@ -132,8 +138,8 @@ test("a GPU that offers neither XIDs nor ECC events is not taken for watched", (
   );
 });
 
-test("a GPU that is lost from the beginning is named without a UUID", () => {
-  const { reports } = run(
+test("a GPU that is lost from the beginning is named without a UUID", async () => {
+  const { reports } = await run(
     {
       nvmlDeviceGetHandleByIndex_v2: (index, out) =>
         index === 0 ? lost : real.nvmlDeviceGetHandleByIndex_v2(index, out),
@@ -149,11 +155,11 @@ test("a GPU that is lost from the beginning is named without a UUID", () => {
   );
 });
 
-test("another failure of the wait ends watching with NVML's name, and cleanly", () => {
+test("another failure of the wait ends watching with NVML's name, and cleanly", async () => {
   let freed = 0;
-  const { reports } = run(
+  const { reports } = await run(
     {
-      nvmlEventSetWait_v2: () => errorCode("NVML_ERROR_UNKNOWN"),
+      nvmlEventSetWait_v2: async () => errorCode("NVML_ERROR_UNKNOWN"),
       nvmlEventSetFree: (set) => {
         freed += 1;
         return real.nvmlEventSetFree(set);

@@ -1,4 +1,7 @@
-/** What the watching thread does: waits in slices, reports, and looks between slices whether it shall end. */
+/**
+ * Watching: waits in slices, reports, and looks between slices whether it shall end. Only the waits are in another thread, by the
+ * pool: a thread with an engine of its own would take 15 MiB, for a loop that does next to nothing.
+ */
 import type { Calls } from "./calls.ts";
 import { errorCode, errorMeaning, NVML_SUCCESS, NvmlError, type NvmlErrorName } from "./errors.ts";
 import { type DeviceEvent, EventSet, findDevices, type WatchedDevice } from "./event-set.ts";
@@ -12,7 +15,7 @@ export interface UnwatchedDevice {
   readonly sentence: string;
 }
 
-/** What the thread tells; `watching` once and first, `ended` once and last. */
+/** What is told; `watching` once and first, `ended` once and last. */
 export type WatchReport =
   | { readonly kind: "watching"; readonly uuids: string[]; readonly unwatched: UnwatchedDevice[] }
   | { readonly kind: "event"; readonly event: DeviceEvent }
@@ -23,15 +26,15 @@ export interface LoopOptions {
   readonly calls: Calls;
   readonly report: (report: WatchReport) => void;
   readonly stopped: () => boolean;
-  /** Rests the thread for so many milliseconds, or until it shall end. */
-  readonly pause: (milliseconds: number) => void;
+  /** Resolves after so many milliseconds. */
+  readonly pause: (milliseconds: number) => Promise<void>;
   readonly now: () => number;
   /** Milliseconds: how long ending may take. */
   readonly slice: number;
 }
 
-/** Runs until `stopped`, or until there is nothing to watch; every way out is reported. Blocks its thread. */
-export function watchLoop(options: LoopOptions): void {
+/** Runs until `stopped`, or until there is nothing to watch; every way out is reported. Never rejects. */
+export async function watchLoop(options: LoopOptions): Promise<void> {
   const { calls, report } = options;
   const code = calls.nvmlInit_v2();
   if (code !== NVML_SUCCESS) {
@@ -40,7 +43,7 @@ export function watchLoop(options: LoopOptions): void {
   }
   let failure: string | undefined;
   try {
-    failure = watchDevices(options);
+    failure = await watchDevices(options);
   } catch (error) {
     failure = error instanceof Error ? error.message : String(error);
   }
@@ -49,7 +52,7 @@ export function watchLoop(options: LoopOptions): void {
 }
 
 /** @returns why it cannot go on, undefined if it was stopped. */
-function watchDevices(options: LoopOptions): string | undefined {
+async function watchDevices(options: LoopOptions): Promise<string | undefined> {
   const { found, unreachable } = findDevices(options.calls);
   const { set, refused } = makeSet(options.calls, found);
   const unwatched = [...unreachable.map((error) => unwatchedDevice(undefined, error)), ...refused];
@@ -57,14 +60,14 @@ function watchDevices(options: LoopOptions): string | undefined {
   return watchSet(options, set);
 }
 
-function watchSet(options: LoopOptions, first: EventSet): string | undefined {
+async function watchSet(options: LoopOptions, first: EventSet): Promise<string | undefined> {
   let set = first;
   try {
     while (!options.stopped()) {
       if (set.devices.length === 0) return "no GPU is left whose events can be watched";
-      const { code, event } = set.wait(options.slice, options.now);
+      const { code, event } = await set.wait(options.slice, options.now);
       if (event !== undefined) options.report({ kind: "event", event });
-      if (meansLost(code)) set = withoutLost(options, set);
+      if (meansLost(code)) set = await withoutLost(options, set);
       else if (code !== NVML_SUCCESS && code !== errorCode("NVML_ERROR_TIMEOUT")) {
         return new NvmlError("nvmlEventSetWait_v2", code).message;
       }
@@ -76,10 +79,10 @@ function watchSet(options: LoopOptions, first: EventSet): string | undefined {
 }
 
 /** A set with a lost GPU in it answers at once, always the same: the others need one without it. */
-function withoutLost({ calls, report, pause, slice }: LoopOptions, set: EventSet): EventSet {
+async function withoutLost({ calls, report, pause, slice }: LoopOptions, set: EventSet): Promise<EventSet> {
   const lost = set.lost();
   if (lost.length === 0) {
-    pause(slice);
+    await pause(slice);
     return set;
   }
   for (const { device, code } of lost) {

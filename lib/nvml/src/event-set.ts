@@ -1,4 +1,4 @@
-/** A set of events that a thread waits for, and the GPUs they come from. */
+/** A set of events to wait for, and the GPUs they come from. */
 import type { Calls, Out, Pointer } from "./calls.ts";
 import { readUuid } from "./device.ts";
 import { errorCode, NVML_SUCCESS, NvmlError } from "./errors.ts";
@@ -51,7 +51,7 @@ function findDevice(calls: Calls, index: number): WatchedDevice {
   return { uuid: readUuid(handle), pointer, handle };
 }
 
-/** NVML's event set. Not for several threads at once. */
+/** NVML's event set. One wait at a time. */
 export class EventSet {
   readonly #calls: Calls;
   readonly #set: Pointer;
@@ -84,12 +84,12 @@ export class EventSet {
   }
 
   /**
-   * Blocks the thread until something happens or the time is over.
+   * Resolves when something happens or the time is over.
    * @returns NVML's code, and with NVML_SUCCESS the event; undefined if it is of no kind and no GPU that was asked for.
    */
-  wait(milliseconds: number, now: () => number): { code: number; event?: DeviceEvent | undefined } {
+  async wait(milliseconds: number, now: () => number): Promise<{ code: number; event?: DeviceEvent | undefined }> {
     const data: Partial<EventData> = {};
-    const code = this.#calls.nvmlEventSetWait_v2(this.#set, data, milliseconds);
+    const code = await this.#calls.nvmlEventSetWait_v2(this.#set, data, milliseconds);
     return code === NVML_SUCCESS ? { code, event: this.#decode(data as EventData, now()) } : { code };
   }
 
@@ -103,6 +103,7 @@ export class EventSet {
     return lost;
   }
 
+  /** Not while a wait is under way. */
   free(): void {
     this.#calls.nvmlEventSetFree(this.#set);
   }

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import test, { after, type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { type Calls, loadCalls } from "./calls.ts";
+import { errorCode } from "./errors.ts";
 import type { UnwatchedDevice } from "./event-loop.ts";
 import type { DeviceEvent } from "./event-set.ts";
 import { EventWatcher, type WatchHandlers, type WatchOptions } from "./event-watcher.ts";
@@ -50,7 +52,7 @@ test("an XID is told with its GPU while the main loop stays free", async (t) => 
   }, 5);
   await sleep(500);
   clearInterval(ticking);
-  assert.ok(ticks >= 20, `${ticks} turns of the main loop during a wait of 2 s in the thread`);
+  assert.ok(ticks >= 20, `${ticks} turns of the main loop during a wait of 2 s`);
   const before = Date.now();
   await inject(xidLine(79, 1));
   const [event] = await heard.upTo(1);
@@ -135,10 +137,16 @@ test("what cannot begin says why", async () => {
   await assert.rejects(other, /GPU events cannot be watched: nvmlInit_v2: NVML_ERROR_FUNCTION_NOT_FOUND/);
 });
 
-test("a thread that dies is told, and watching can begin anew", async (t) => {
+/** The real calls, but for the wait. */
+const waiting = (wait: Calls["nvmlEventSetWait_v2"]) => (library: string) => ({
+  ...loadCalls(library),
+  nvmlEventSetWait_v2: wait,
+});
+
+test("a wait that fails in itself is told, and watching can begin anew", async (t) => {
   const heard = new Heard();
-  const thread = new URL("./testing/dying-thread.ts", import.meta.url);
-  await watch(t, heard, { slice: 50, thread });
+  const load = waiting(() => Promise.reject(new Error("dies for a test")));
+  await watch(t, heard, { slice: 50, load });
   for (let left = 500; left > 0 && heard.failures.length === 0; --left) await sleep(10);
   assert.deepEqual(heard.failures, ["dies for a test"]);
   await watch(t, heard, { slice: 50 });
@@ -148,8 +156,13 @@ test("a thread that dies is told, and watching can begin anew", async (t) => {
 
 test("a driver that does not return does not hold up a stop", async (t) => {
   const heard = new Heard();
-  const thread = new URL("./testing/stuck-thread.ts", import.meta.url);
-  const watcher = await watch(t, heard, { slice: 50, patience: 100, thread });
+  const { promise, resolve } = Promise.withResolvers<number>();
+  const watcher = await watch(t, heard, { slice: 50, patience: 100, load: waiting(() => promise) });
   assert.equal(await watcher.stop(), "stuck");
+  const before = performance.now();
+  assert.equal(await watcher.stop(), "stuck");
+  assert.ok(performance.now() - before < 100, "the second stop waits no more");
+  resolve(errorCode("NVML_ERROR_TIMEOUT"));
+  assert.equal(await watcher.stop(), "ended", "once the driver returned");
   assert.deepEqual(heard.failures, []);
 });

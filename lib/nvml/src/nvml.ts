@@ -72,7 +72,7 @@ export class Nvml implements Disposable {
   }
 
   /**
-   * Tells of XIDs and uncorrected ECC errors as they happen, from a thread of its own with an NVML of its own: it goes
+   * Tells of XIDs and uncorrected ECC errors as they happen, with an NVML of its own, while the main loop stays free: it goes
    * on when this one is closed, until it is stopped. As `EventWatcher.start`.
    */
   watchEvents(handlers: WatchHandlers, options: WatchOptions = {}): Promise<EventWatcher> {

@@ -5,7 +5,8 @@ import { type Log, messageOf } from "./log.ts";
 
 export interface Page {
   readonly status: number;
-  readonly body: string;
+  /** In parts, if it is long: they are written one by one. */
+  readonly body: string | readonly string[];
   readonly type?: string;
 }
 
@@ -19,7 +20,12 @@ export class PageServer {
     this.#server = createServer((request, response) => {
       const answer = ({ status, body, type = "text/plain; charset=utf-8" }: Page): void => {
         response.writeHead(status, { "content-type": type });
-        response.end(request.method === "HEAD" ? undefined : body);
+        if (request.method === "HEAD") response.end();
+        else if (typeof body === "string") response.end(body);
+        else {
+          for (const part of body) response.write(part);
+          response.end();
+        }
       };
       const page = Object.hasOwn(pages, pathOf(request.url)) ? pages[pathOf(request.url)] : undefined;
       if (page === undefined)

@@ -76,6 +76,7 @@ int main() {
   FIELD(loretoken_process, reserved0);
   FIELD(loretoken_process, start_time);
   FIELD(loretoken_process, charged);
+  FIELD(loretoken_process, pinned);
   FIELD(loretoken_process, reserved);
 
   BEGIN(loretoken_row);

@@ -102,7 +102,8 @@ export const processEntry = struct("loretoken_process", {
   reserved0: u32,
   start_time: u64,
   charged: array(u64, MAX_DEVICES),
-  reserved: reserved64(4),
+  pinned: u64,
+  reserved: reserved64(3),
 });
 
 export const row = struct("loretoken_row", {

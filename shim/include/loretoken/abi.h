@@ -87,7 +87,7 @@ struct loretoken_control {
   uint32_t integrity;             // 0 log, 1 fail, 2 passthrough
   uint32_t max_penalty_permille;  // 0: no limit
   uint64_t codecs;                // bit per LORETOKEN_CODEC_*; 0: all lossless ones
-  uint64_t host_limit;            // bytes of pinned host memory; UINT64_MAX: not set
+  uint64_t host_limit;            // bytes of host memory pinned by the shim in all processes; UINT64_MAX: not set
   int64_t max_temperature_milli;  // milli-degrees, or margin if negative; 0: no limit
   uint64_t max_power_milliwatts;  // 0: no limit
   uint32_t device_count;          // entries of `devices` that are stated
@@ -114,7 +114,8 @@ struct loretoken_process {
   uint64_t start_time;  // field 22 of /proc/<pid>/stat (clock ticks since boot); 0 while being claimed
   uint64_t charged[LORETOKEN_MAX_DEVICES];  // atomic; physical bytes held per device index of the control block, or
                                             // driver ordinal without one
-  uint64_t reserved[4];
+  uint64_t pinned;  // atomic; bytes of host memory pinned by the shim, for what does not fit packed
+  uint64_t reserved[3];
 };
 
 // Counters of one process on one device. Monotonic unless marked (now) or (peak).

@@ -1,15 +1,8 @@
 #include "guard/policy.h"
 
-#include <unistd.h>
+#include "base/memory_limit.h"
 
 namespace loretoken {
-namespace {
-
-uint64_t machine_memory() {
-  return static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<uint64_t>(sysconf(_SC_PAGE_SIZE));
-}
-
-}  // namespace
 
 LivePolicy::LivePolicy(const Settings& settings)
     : verify(settings.verify),
@@ -20,7 +13,7 @@ LivePolicy::LivePolicy(const Settings& settings)
       max_penalty_permille(static_cast<uint32_t>(settings.max_penalty * 10)),
       penalty_window_ms(static_cast<uint32_t>(settings.penalty_window)),
       codecs(0),
-      host_limit(settings.host_limit.of(machine_memory())),
+      host_limit(settings.host_limit.of(usable_memory())),
       max_temperature_milli(settings.max_temperature * 1000),
       max_power_milliwatts(0),
       max_power_permille(static_cast<uint32_t>(settings.max_power * 10)) {}

@@ -12,6 +12,7 @@
 #include "guard/policy.h"
 #include "memory/host_space.h"
 #include "memory/physical.h"
+#include "report/charge.h"
 #include "runtime/factories.h"
 #include "streams/streams.h"
 
@@ -20,9 +21,6 @@ namespace {
 
 constexpr uint64_t kMiB = uint64_t{1} << 20;
 constexpr uint64_t kEmptyForNs = 10'000'000'000;  // then a chunk goes back to the system
-
-// Bytes pinned by all arenas of the process.
-std::atomic<uint64_t> g_pinned{0};
 
 class PinnedArena final : public HostArena {
  public:
@@ -70,16 +68,16 @@ class PinnedArena final : public HostArena {
   // Pins `wished` bytes, or at least `least` where the limit or the system gives no more.
   Extent pin(uint64_t least, uint64_t wished) {
     for (const uint64_t bytes : {wished, least}) {
-      const uint64_t before = g_pinned.fetch_add(bytes, std::memory_order_relaxed);
+      charge_pinned(bytes);
       void* host = nullptr;
-      if (before + bytes <= limit()) {
+      if (pinned_by_group() <= limit()) {
         ContextScope scope(rt_.context);
         RelaxedCapture relaxed;
         if (driver().cuMemHostAlloc(&host, bytes, CU_MEMHOSTALLOC_PORTABLE) == CUDA_SUCCESS) {
           return {reinterpret_cast<uint64_t>(host), bytes};
         }
       }
-      g_pinned.fetch_sub(bytes, std::memory_order_relaxed);
+      discharge_pinned(bytes);
     }
     return {};
   }
@@ -109,7 +107,7 @@ class PinnedArena final : public HostArena {
         RelaxedCapture relaxed;
         driver().cuMemFreeHost(reinterpret_cast<void*>(empty.base));
       }
-      g_pinned.fetch_sub(empty.bytes, std::memory_order_relaxed);
+      discharge_pinned(empty.bytes);
       lock.lock();
     }
   }

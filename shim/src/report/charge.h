@@ -1,5 +1,5 @@
-// Several processes of one container share its physical limit: what each holds is charged in the telemetry file.
-// Without a file, or when it cannot be used, a process counts alone.
+// Several processes of one container share its physical limit and that of pinned host memory: what each holds is
+// charged in the telemetry file. Without a file, or when it cannot be used, a process counts alone.
 #pragma once
 
 #include <cstdint>
@@ -18,5 +18,10 @@ uint64_t charged(int device);
 // Bytes that other live processes of the group hold on the device. Rows of dead processes are reclaimed on the way, at
 // most every 100 ms. Cost: one pass over 64 rows.
 uint64_t charged_by_others(int device);
+
+// The same for the host memory that the shim pins.
+void charge_pinned(uint64_t bytes);
+void discharge_pinned(uint64_t bytes);
+uint64_t pinned_by_group();  // this process's too
 
 }  // namespace loretoken

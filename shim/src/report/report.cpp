@@ -106,6 +106,27 @@ void copy_text(char* to, size_t capacity, const char* from) {
   memset(to + length, 0, capacity - length);
 }
 
+// What `of` says of each other live process, together.
+template <class Of>
+uint64_t sum_of_others(Of of) {
+  static std::atomic<uint64_t> reclaimed_at{0};
+  const uint64_t now = now_ns();
+  uint64_t last = reclaimed_at.load(std::memory_order_relaxed);
+  const bool look = now - last >= kReclaimEveryNs && reclaimed_at.compare_exchange_strong(last, now);
+  const loretoken_process* self = process();
+  uint64_t sum = 0;
+  for (loretoken_process& row : telemetry()->processes) {
+    uint32_t owner = atomic(row.pid).load(std::memory_order_acquire);
+    if (&row == self || owner == 0 || owner == kClaiming) continue;
+    if (look && !process_alive(owner, row.start_time)) {
+      atomic(row.pid).compare_exchange_strong(owner, 0, std::memory_order_acq_rel);
+      continue;
+    }
+    sum += of(row);
+  }
+  return sum;
+}
+
 }  // namespace
 
 loretoken_telemetry* telemetry() {
@@ -177,23 +198,22 @@ uint64_t charged(int device) {
 }
 
 uint64_t charged_by_others(int device) {
-  static std::atomic<uint64_t> reclaimed_at{0};
-  const uint64_t now = now_ns();
-  uint64_t last = reclaimed_at.load(std::memory_order_relaxed);
-  const bool look = now - last >= kReclaimEveryNs && reclaimed_at.compare_exchange_strong(last, now);
-  const loretoken_process* self = process();
   const int index = charge_index(device);
-  uint64_t sum = 0;
-  for (loretoken_process& row : telemetry()->processes) {
-    uint32_t owner = atomic(row.pid).load(std::memory_order_acquire);
-    if (&row == self || owner == 0 || owner == kClaiming) continue;
-    if (look && !process_alive(owner, row.start_time)) {
-      atomic(row.pid).compare_exchange_strong(owner, 0, std::memory_order_acq_rel);
-      continue;
-    }
-    sum += atomic(row.charged[index]).load(std::memory_order_relaxed);
-  }
-  return sum;
+  return sum_of_others(
+      [&](loretoken_process& row) { return atomic(row.charged[index]).load(std::memory_order_relaxed); });
+}
+
+void charge_pinned(uint64_t bytes) {
+  atomic(process()->pinned).fetch_add(bytes, std::memory_order_relaxed);
+}
+
+void discharge_pinned(uint64_t bytes) {
+  atomic(process()->pinned).fetch_sub(bytes, std::memory_order_relaxed);
+}
+
+uint64_t pinned_by_group() {
+  return atomic(process()->pinned).load(std::memory_order_relaxed) +
+         sum_of_others([](loretoken_process& row) { return atomic(row.pinned).load(std::memory_order_relaxed); });
 }
 
 void report_after_fork() {

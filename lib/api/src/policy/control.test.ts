@@ -34,7 +34,7 @@ test("every field in the units of the control block", () => {
     verify: "sample",
     pointerSafety: "strict",
     codecs: { allow: ["zero_run", "constant"] },
-    tiers: { host: { limitPerProcess: "1.5Gi" } },
+    tiers: { host: { limitPerContainer: "1.5Gi" } },
     guardrails: {
       integrity: { action: "passthrough", threshold: 3, windowSeconds: 60 },
       penalty: { maxPercent: 5, windowSeconds: 30 },

@@ -53,9 +53,9 @@ export function toNodeSettings(policy: CompressionPolicy | undefined): NodeSetti
 
 type Spec = CompressionPolicy["spec"];
 
-function hostLimit({ enabled, limitPerProcess }: Spec["tiers"]["host"]): Pick<PolicyControl, "hostLimit"> {
+function hostLimit({ enabled, limitPerContainer }: Spec["tiers"]["host"]): Pick<PolicyControl, "hostLimit"> {
   if (!enabled) return { hostLimit: 0n };
-  return limitPerProcess === undefined ? {} : { hostLimit: bytesOf(limitPerProcess) };
+  return limitPerContainer === undefined ? {} : { hostLimit: bytesOf(limitPerContainer) };
 }
 
 function reserveOf(text: string): { bytes: bigint } | { permille: number } {

@@ -38,16 +38,16 @@ const host = ruled(
       .boolean()
       .default(true)
       .describe("Whether packed memory may move to host memory when the GPU has no room for it. Default: true."),
-    limitPerProcess: hostLimit
+    limitPerContainer: hostLimit
       .optional()
       .describe(
-        "Pinned host memory that one process of a container may take for packed memory, as a quantity such as 16Gi, from 64Mi to 64Ti. It counts toward the node's memory. Lowering it takes nothing back at once. Default: the node agent's setting, half of the machine's memory unless it was changed.",
+        "Pinned host memory that a container may take for packed memory, all its processes together, as a quantity such as 16Gi, from 64Mi to 64Ti. It counts toward the node's memory. Lowering it takes nothing back at once. Default: the node agent's setting, half of the machine's memory unless it was changed.",
       ),
   }),
   {
-    cel: "self.enabled || !has(self.limitPerProcess)",
-    holds: ({ enabled, limitPerProcess }) => enabled || limitPerProcess === undefined,
-    message: "limitPerProcess must not be given when enabled is false",
+    cel: "self.enabled || !has(self.limitPerContainer)",
+    holds: ({ enabled, limitPerContainer }) => enabled || limitPerContainer === undefined,
+    message: "limitPerContainer must not be given when enabled is false",
   },
 ).describe("The last place for packed memory: host memory. Applies to pods.");
 

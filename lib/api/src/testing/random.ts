@@ -96,7 +96,7 @@ export function randomSpec(random: Random): object {
         "host",
         () => ({
           ...maybe("enabled", of(true, false), 0.5),
-          ...maybe("limitPerProcess", of(...amounts), 0.7),
+          ...maybe("limitPerContainer", of(...amounts), 0.7),
         }),
         0.9,
       ),

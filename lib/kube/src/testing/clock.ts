@@ -9,6 +9,7 @@ interface Sleeper {
 
 export class TestClock implements Clock {
   #now: number;
+  #stepped = 0;
   readonly #sleepers = new Set<Sleeper>();
 
   constructor(now = Date.parse("2026-01-01T00:00:00Z")) {
@@ -17,6 +18,18 @@ export class TestClock implements Clock {
 
   now(): number {
     return this.#now;
+  }
+
+  /** As `now`, but for steps. */
+  monotonic(): number {
+    return this.#now - this.#stepped;
+  }
+
+  /** Someone sets the time: what is counted does not notice. */
+  step(milliseconds: number): void {
+    this.#now += milliseconds;
+    this.#stepped += milliseconds;
+    for (const sleeper of this.#sleepers) sleeper.at += milliseconds;
   }
 
   get sleeping(): number {
