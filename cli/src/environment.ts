@@ -1,8 +1,8 @@
 /** The environment in which the program starts. */
+import { hintsUnless } from "@loretoken/api/hints";
 import { type Artifacts, need } from "./artifacts.ts";
 import { UsageError } from "./errors.ts";
 import type { Gpu } from "./gpu.ts";
-import { hintsFor } from "./hints.ts";
 
 export interface Request {
   readonly settings: Readonly<Record<string, string>>;
@@ -18,7 +18,11 @@ export interface Request {
  */
 export function programEnvironment(base: NodeJS.ProcessEnv, artifacts: Artifacts, request: Request): NodeJS.ProcessEnv {
   const shim = need(artifacts.shim, "the shim");
-  const environment: NodeJS.ProcessEnv = { ...base, ...hintsFor(base), ...request.settings };
+  const environment: NodeJS.ProcessEnv = {
+    ...base,
+    ...hintsUnless((name) => base[name] !== undefined),
+    ...request.settings,
+  };
   environment.LD_PRELOAD = prepend(loadable(shim), base.LD_PRELOAD);
   if (request.telemetry !== undefined) environment.LORETOKEN_TELEMETRY = request.telemetry;
   if (request.gpu?.kind === "real") environment.CUDA_VISIBLE_DEVICES = request.gpu.visible;

@@ -1,5 +1,5 @@
 /** Help texts. */
-import { hintGroups } from "./hints.ts";
+import { hintGroups } from "@loretoken/api/hints";
 import { settings } from "./settings.gen.ts";
 
 export const mainHelp = `loretoken: runs an unmodified CUDA program on a GPU that seems larger than it is

@@ -1,6 +1,7 @@
 /** The node agent: all its parts, wired, and their life. */
 import { PodResources } from "@loretoken/kubelet";
 import type { NvmlState } from "@loretoken/nvml";
+import { every, type Loop, type Page, PageServer, type Pages } from "@loretoken/service";
 import { telemetry } from "@loretoken/telemetry";
 import type { Config } from "./config/schema.ts";
 import { policyBlock } from "./control/block.ts";
@@ -9,9 +10,7 @@ import { Fleet } from "./gpus/fleet.ts";
 import { HealthBook } from "./health/book.ts";
 import { HealthKeeper } from "./health/keeper.ts";
 import type { Holding } from "./holding.ts";
-import { HttpServer, type Page, type Pages } from "./http.ts";
 import { type Log, messageOf } from "./log.ts";
-import { every, type Loop } from "./loop.ts";
 import { type GpuState, Monitor } from "./monitor/monitor.ts";
 import { type Observer, observers } from "./observer.ts";
 import type { DeliveredShim } from "./plugin/edits.ts";
@@ -66,7 +65,7 @@ export class Agent {
   readonly #reconciler: Reconciler;
   readonly #plugin: VramPlugin;
   readonly #registrar: Registrar;
-  readonly #http: HttpServer;
+  readonly #http: PageServer;
   readonly #loops: Loop[] = [];
   readonly #turns = new Turns();
   #shim: DeliveredShim | undefined;
@@ -133,7 +132,7 @@ export class Agent {
       registered: (anew) => anew && this.#reconciler.kubeletStarted(),
     });
     const own: Pages = { "/healthz": () => this.#liveness(), "/readyz": () => this.#readiness() };
-    this.#http = new HttpServer({ ...own, ...world.pages }, log);
+    this.#http = new PageServer({ ...own, ...world.pages }, log);
   }
 
   /** For who reports: allocations, and GPUs, as they are now. */

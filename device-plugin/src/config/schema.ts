@@ -2,6 +2,7 @@
  * The agent's settings: this schema is the one source of types, defaults, the file's form, the flags, `--help` and
  * docs/reference/agent.md. A key `maxPowerPercent` of the file is the flag `--max-power-percent`.
  */
+import { type Setting, settingsOf } from "@loretoken/service";
 import { z } from "zod";
 import { parseSize } from "./size.ts";
 
@@ -127,60 +128,7 @@ export const configSchema = z.strictObject({
 
 export type Config = z.output<typeof configSchema>;
 
-/** A setting as people meet it. */
-export interface Setting {
-  readonly key: string;
-  readonly flag: string;
-  readonly kind: "text" | "number" | "list of texts" | "list of numbers";
-  /** What is allowed, in words. */
-  readonly allowed: string;
-  /** As it is written on the command line; "" for none. */
-  readonly fallback: string;
-  readonly meaning: string;
-}
-
-interface Property {
-  type?: string;
-  enum?: string[];
-  minimum?: number;
-  maximum?: number;
-  pattern?: string;
-  allowed?: string;
-  items?: Property;
-  default?: unknown;
-  description?: string;
-}
-
 /** Every setting, in the schema's order. */
 export function settings(): Setting[] {
-  const schema = z.toJSONSchema(configSchema, { io: "input" }) as { properties: Record<string, Property> };
-  return Object.entries(schema.properties).map(([key, property]) => ({
-    key,
-    flag: `--${key.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`,
-    kind: kindOf(property),
-    allowed: allowedBy(key, property),
-    fallback: property.default === undefined ? "" : String(property.default),
-    meaning: property.description ?? "",
-  }));
-}
-
-function kindOf({ type, items }: Property): Setting["kind"] {
-  if (type === "array") return items?.type === "string" ? "list of texts" : "list of numbers";
-  return type === "number" || type === "integer" ? "number" : "text";
-}
-
-function allowedBy(key: string, property: Property): string {
-  const { type, minimum, maximum, items } = property;
-  if (property.allowed !== undefined) return property.allowed;
-  if (property.enum !== undefined) return property.enum.join(", ");
-  if (items !== undefined) return `a list, each ${allowedBy(key, items)}`;
-  if (type === "integer") return `a whole number from ${minimum} to ${maximum}`;
-  if (type === "number") return `a number from ${minimum} to ${maximum}`;
-  return property.pattern === undefined ? "a text" : patternHint(key);
-}
-
-/** A pattern's own words, as the schema's message has them. */
-function patternHint(key: string): string {
-  const result = configSchema.safeParse({ [key]: " " });
-  return result.error?.issues.find(({ path: at }) => at[0] === key)?.message ?? "a text";
+  return settingsOf(configSchema);
 }

@@ -24,11 +24,10 @@ import {
   type Resource,
   systemClock,
 } from "@loretoken/kube";
+import { every, type Loop, type Pages } from "@loretoken/service";
 import type { Alive } from "@loretoken/telemetry";
 import type { Holding } from "../holding.ts";
-import type { Pages } from "../http.ts";
 import type { Log } from "../log.ts";
-import { every, type Loop } from "../loop.ts";
 import type { GpuState as MonitoredGpu } from "../monitor/monitor.ts";
 import type { Observer } from "../observer.ts";
 import { contentType } from "./exposition.ts";

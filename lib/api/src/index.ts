@@ -8,6 +8,7 @@ export {
   gpuNodeResource,
   gpuNodeStatus,
 } from "./gpu-node.ts";
+export { type HintGroup, hintGroups, hintsUnless } from "./hints.ts";
 export { type LabelSelector, type Labels, selectorMatches, selectorText } from "./label-selector.ts";
 export {
   allocationVariables,
@@ -16,6 +17,7 @@ export {
   components,
   fieldOwners,
   group,
+  labels,
   version,
   vramResource,
 } from "./names.ts";

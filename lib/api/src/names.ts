@@ -10,18 +10,28 @@ export const vramResource = `${group}/vram`;
 export const annotations = {
   /** Virtual GPU memory that the pod's container gets, as a Kubernetes quantity. */
   vram: `${group}/vram`,
-  /** The container it is for; left out: the one that asks for a GPU, else the first. */
+  /** The container it is for; left out: the one that asks for a GPU, else the pod's default container, else the first. */
   container: `${group}/container`,
   /** The policy that applies, by name. */
   policy: `${group}/policy`,
   /** `full` or `off`. */
   mode: `${group}/mode`,
+  /** `true`: what the container asks of another device plugin's GPU is replaced; `false`: it never is. */
+  replaceGpu: `${group}/replace-gpu`,
+} as const;
+
+/** Labels on pods. */
+export const labels = {
+  /** "true" on every pod that was given memory by its annotation: annotations cannot be selected by. */
+  managed: `${group}/managed`,
 } as const;
 
 /** Field owners in server-side apply: one per writer and purpose. */
 export const fieldOwners = {
   /** The node agent, for its GpuNode. */
   agent: "loretoken-agent",
+  /** The operator, for the certificates that the API server is to trust. */
+  certificates: "loretoken-certificates",
 } as const;
 
 /** What reports events, as `kubectl describe` shows it. */

@@ -31,11 +31,11 @@ export const hintGroups: readonly HintGroup[] = [
   { framework: "TensorFlow preallocation", variables: { TF_FORCE_GPU_ALLOW_GROWTH: "true" } },
 ];
 
-/** What to add to `environment`. */
-export function hintsFor(environment: NodeJS.ProcessEnv): Record<string, string> {
+/** What to add to the environment of a program. @param isSet whether the user set a variable, or may have */
+export function hintsUnless(isSet: (variable: string) => boolean): Record<string, string> {
   const added: Record<string, string> = {};
   for (const { variables } of hintGroups) {
-    if (Object.keys(variables).some((name) => environment[name] !== undefined)) continue;
+    if (Object.keys(variables).some(isSet)) continue;
     Object.assign(added, variables);
   }
   return added;

@@ -1,4 +1,4 @@
-/** The agent's own pages: /healthz, /readyz, and what reporting adds. */
+/** A program's own pages over plain HTTP: /healthz, /readyz, /metrics. */
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { type Log, messageOf } from "./log.ts";
@@ -13,7 +13,7 @@ export interface Page {
 /** By path, as "/metrics". */
 export type Pages = Readonly<Record<string, () => Page | Promise<Page>>>;
 
-export class HttpServer {
+export class PageServer {
   readonly #server: Server;
 
   constructor(pages: Pages, log: Log) {

@@ -1,0 +1,1 @@
+export { type RecordedLine, type RecordingLog, recordingLog } from "./log.ts";
