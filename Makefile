@@ -28,7 +28,7 @@ verify: ## types, lint, format, file lengths, generated files up to date
 e2e: build ## end-to-end tests on a Kubernetes of their own (needs root), or on the cluster of KUBECONFIG
 	@scripts/bootstrap.sh node
 	@$(MAKE) node_modules/.package-lock.json
-	@scripts/e2e.sh $(if $(WHERE_POSSIBLE),--where-possible)
+	@scripts/e2e.sh $(E2E_OPTIONS)
 
 bench: ## measures the claims of bench/ (needs a GPU)
 	@scripts/bench.sh
