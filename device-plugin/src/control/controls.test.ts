@@ -24,7 +24,7 @@ function setUp(t: TestContext, words: string[] = []) {
     beats += 1n;
     return beats;
   };
-  const controls = new Controls({ policy: policyOf(words), writers: controlWriters, log, monotonic });
+  const controls = new Controls({ defaults: policyOf(words), writers: controlWriters, log, monotonic });
   t.after(() => {
     controls.close();
     rmSync(folder, { recursive: true, force: true });
@@ -104,11 +104,12 @@ test("what has not changed is not written again: only the heartbeat is, until so
   const writer = {
     write: () => void done.push("write"),
     beat: (at: bigint) => void done.push(`beat ${at}`),
+    read: () => assert.fail(),
     close() {},
   };
   const writers = { create: () => writer, open: () => writer };
   let now = 0n;
-  const controls = new Controls({ policy: {}, writers, log, monotonic: () => ++now });
+  const controls = new Controls({ defaults: {}, writers, log, monotonic: () => ++now });
   const holding = holdingOf("a", unitsOf(0, 0, 1));
   controls.create(holding, join(folder, "a"));
   const round = (changed = holding): string[] => {
@@ -120,7 +121,7 @@ test("what has not changed is not written again: only the heartbeat is, until so
   assert.deepEqual([round(), round()], [["beat 8"], ["beat 9"]]);
   controls.setVerdict(uuidOf(0), { mode: "hold", guard: "thermal", figure: 91_000, limit: 85_000, backoff: 1 });
   assert.deepEqual([round(), round()[0]?.slice(0, 4)], [["write"], "beat"]);
-  controls.policy = { mode: "off" };
+  controls.defaults = { mode: "off" };
   assert.deepEqual(round(), ["write"]);
   assert.deepEqual(round({ ...holding, guaranteed: 1n }), ["write"]);
   controls.forget("a");
@@ -138,11 +139,12 @@ test("a file that cannot be written hinders no other", (t) => {
         written.push(path);
       },
       beat: () => assert.fail(),
+      read: () => assert.fail(),
       close: () => undefined,
     }),
     open: () => assert.fail(),
   };
-  const controls = new Controls({ policy: {}, writers, log, monotonic: () => 1n });
+  const controls = new Controls({ defaults: {}, writers, log, monotonic: () => 1n });
   const [bad, good] = ["bad", "good"].map((id) => holdingOf(id, unitsOf(0, 0, 1)));
   assert.ok(bad && good);
   for (const holding of [bad, good]) controls.create(holding, join(folder, holding.id));
