@@ -129,6 +129,54 @@ test("what has not changed is not written again: only the heartbeat is, until so
   assert.deepEqual(round(), ["write"], "a file of before may say anything");
 });
 
+test("a container has its own policy until that is taken back; the defaults are the others'", (t) => {
+  const { controls, holding, folder, path } = setUp(t);
+  const other = holdingOf("b", unitsOf(0, 0, 1), { control: join(folder, "other") });
+  controls.create(holding, path);
+  controls.create(other, other.control);
+  controls.setPolicy("a", { mode: "hold", policyGeneration: 7 });
+  controls.writeAll([holding, other]);
+  const states = () =>
+    [path, other.control].map((file) => [readControl(file).mode, readControl(file).policyGeneration]);
+  assert.deepEqual(states(), [
+    ["hold", 7],
+    ["full", 0],
+  ]);
+  controls.defaults = { mode: "off" };
+  controls.writeAll([holding, other]);
+  assert.deepEqual(states(), [
+    ["hold", 7],
+    ["off", 0],
+  ]);
+  controls.setPolicy("a", undefined);
+  controls.writeAll([holding, other]);
+  assert.deepEqual(states(), [
+    ["off", 0],
+    ["off", 0],
+  ]);
+});
+
+test("where policies follow, a file of before keeps its policy until then, also when it is made anew", (t) => {
+  const { controls, holding, path, log } = setUp(t);
+  controls.create(holding, path);
+  controls.setPolicy("a", { mode: "hold", policyGeneration: 7, hostLimit: GiB });
+  controls.writeAll([holding]);
+  const options = { defaults: { mode: "off" as const }, writers: controlWriters, log, monotonic: () => 1n };
+  const without = new Controls(options);
+  const following = new Controls({ ...options, policiesFollow: true });
+  t.after(() => [without, following].forEach((each) => void each.close()));
+  following.adopt(holding);
+  following.writeAll([holding]);
+  assert.deepEqual([readControl(path).mode, readControl(path).policyGeneration], ["hold", 7]);
+  assert.equal(readControl(path).hostLimit, GiB);
+  rmSync(path);
+  following.ensure(holding);
+  assert.equal(readControl(path).mode, "hold");
+  without.adopt(holding);
+  without.writeAll([holding]);
+  assert.equal(readControl(path).mode, "off");
+});
+
 test("a file that cannot be written hinders no other", (t) => {
   const { folder, log } = setUp(t);
   const written: string[] = [];

@@ -118,6 +118,32 @@ test("two allocations under one pod and container are one entry: lists merge by 
   );
 });
 
+test("who goes by which policy is there, and why; nothing of it where there are no policies", () => {
+  const [plain] = gpuNodeStatusOf(picture()).gpus;
+  assert.ok(plain?.containers.every((row) => !("policy" in row)));
+  const status = gpuNodeStatusOf(
+    picture({
+      policies: {
+        node: { policy: "nodes", generation: 2, reason: "Suspended" },
+        unreadable: ["odd"],
+        deliverySeconds: undefined,
+        container: (id) =>
+          id === "a" ? { policy: "careful", generation: 3, reason: "Applied", block: undefined } : undefined,
+      },
+    }),
+  );
+  assert.deepEqual(gpuNodeStatus.parse(status), status);
+  assert.deepEqual(
+    [status.policy, status.policyGeneration, status.policyReason, status.unreadablePolicies],
+    ["nodes", 2, "Suspended", ["odd"]],
+  );
+  const rows = status.gpus[0]?.containers.map((row) => [row.pod, row.policy, row.policyGeneration, row.policyReason]);
+  assert.deepEqual(rows, [
+    ["infer", "", 0, "Pending"],
+    ["train-0", "careful", 3, "Applied"],
+  ]);
+});
+
 interface Bench {
   server: TestApiServer;
   clock: TestClock;
