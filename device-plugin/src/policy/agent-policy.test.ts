@@ -7,9 +7,9 @@ import { annotations } from "@loretoken/api";
 import { inject } from "@loretoken/nvml/testing";
 import { readControl } from "@loretoken/telemetry/control";
 import type { Agent } from "../agent.ts";
+import { TestCluster } from "../testing/cluster.ts";
 import { nodeOf, pod, type TestNode, until } from "../testing/node.ts";
 import { PolicySources } from "./sources.ts";
-import { TestCluster } from "./testing/cluster.ts";
 
 const all = { podSelector: {} };
 const units = 7;

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import { annotations, policyFor } from "@loretoken/api";
+import { TestCluster } from "../testing/cluster.ts";
 import { recordingLog } from "../testing/log.ts";
 import { until } from "../testing/node.ts";
 import { PolicySources } from "./sources.ts";
-import { TestCluster } from "./testing/cluster.ts";
 
 const all = { podSelector: {} };
 

@@ -1,8 +1,14 @@
-/** What the agent's watches need of an API server: collections with lists, watches and field selectors; it can go away and forget. */
+/**
+ * What the agent needs of an API server: collections with lists, watches and field selectors, single objects to read; what is written
+ * is taken as it is, and forgotten. It can go away, and forget what was.
+ */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
+import type { KubeConfig } from "@kubernetes/client-node";
 import { Client, type KubeObject } from "@loretoken/kube";
 import { configFor, status } from "@loretoken/kube/testing";
+
+const collections = ["compressionpolicies", "pods", "nodes", "namespaces"];
 
 type Fields = Record<string, unknown> & { metadata?: Record<string, unknown> };
 
@@ -50,8 +56,12 @@ export class TestCluster {
     await closed;
   }
 
+  get config(): KubeConfig {
+    return configFor(this.#port);
+  }
+
   client(): Client {
-    return new Client({ config: configFor(this.#port), userAgent: "test", timeout: 2000 });
+    return new Client({ config: this.config, userAgent: "test", timeout: 2000 });
   }
 
   /** Makes or changes an object; a policy whose spec changes has the next generation. */
@@ -113,6 +123,12 @@ export class TestCluster {
   #serve(request: IncomingMessage, response: ServerResponse): void {
     const url = new URL(request.url ?? "/", "http://test");
     const plural = url.pathname.split("/").at(-1) ?? "";
+    if (request.method !== "GET") taken(request, response);
+    else if (collections.includes(plural)) this.#collection(url, plural, response);
+    else this.#read(url.pathname, response);
+  }
+
+  #collection(url: URL, plural: string, response: ServerResponse): void {
     const selector = url.searchParams.get("fieldSelector") ?? "";
     const watch = url.searchParams.get("watch") === "true";
     this.asked.push(`${watch ? "watch" : "list"} ${plural} ${selector}`.trim());
@@ -123,8 +139,14 @@ export class TestCluster {
     const items = [...this.#objects]
       .filter(([key, object]) => key.startsWith(`${plural}/`) && selects(selector, object))
       .map(([, object]) => object);
-    response.writeHead(200, { "content-type": "application/json" });
-    response.end(JSON.stringify({ metadata: { resourceVersion: String(this.#version) }, items }));
+    answer(response, 200, { metadata: { resourceVersion: String(this.#version) }, items });
+  }
+
+  /** "/api/v1/namespaces/team/pods/p", "/api/v1/nodes/n1" */
+  #read(path: string, response: ServerResponse): void {
+    const [, namespace = "", plural, name] = /(?:\/namespaces\/([^/]+))?\/([^/]+)\/([^/]+)$/.exec(path) ?? [];
+    const object = this.#objects.get(`${plural}/${namespace}/${name}`);
+    answer(response, object === undefined ? 404 : 200, object ?? status(404, "NotFound"));
   }
 
   #watch(open: Open, since: number): void {
@@ -139,6 +161,17 @@ export class TestCluster {
     for (const change of this.#history) if (change.version > since) this.#write(open, change);
     this.#open.add(open);
   }
+}
+
+function taken(request: IncomingMessage, response: ServerResponse): void {
+  const chunks: Buffer[] = [];
+  request.on("data", (chunk: Buffer) => chunks.push(chunk));
+  request.on("end", () => answer(response, 200, JSON.parse(Buffer.concat(chunks).toString("utf8"))));
+}
+
+function answer(response: ServerResponse, code: number, body: object): void {
+  response.writeHead(code, { "content-type": "application/json" });
+  response.end(JSON.stringify(body));
 }
 
 function restOf(object: KubeObject): object {
