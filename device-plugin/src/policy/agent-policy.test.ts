@@ -22,7 +22,7 @@ interface Site {
   again(more?: string[]): Promise<Agent>;
 }
 
-async function site(t: TestContext): Promise<Site> {
+async function site(t: TestContext, more: string[] = []): Promise<Site> {
   const node = nodeOf(t);
   const cluster = await new TestCluster().start();
   cluster.put("nodes", "n1", { metadata: { labels: { gpu: "h200" } } });
@@ -39,7 +39,7 @@ async function site(t: TestContext): Promise<Site> {
       podUid: async (_: string, name: string) => `uid-of-${name}`,
     };
   };
-  const { agent } = await node.started([], world());
+  const { agent } = await node.started(more, world());
   const again = async (more: string[] = []): Promise<Agent> => {
     await agent.stop();
     const next = node.agent(more, world(clients[1]));
@@ -96,6 +96,16 @@ test("a container follows its policy: made, changed, overruled, renamed, suspend
   assert.equal(agent.policies()?.container(agent.holdings()[0]?.id ?? "")?.reason, "Suspended");
   assert.equal(readControl(control).policyGeneration, 0);
   assert.ok((agent.policies()?.deliverySeconds ?? 9) < 1);
+});
+
+test("a container that starts goes by its policy at once, though rounds are far apart", async (t) => {
+  const here = await site(t, ["--reconcile-seconds=600", "--guard-seconds=60"]);
+  const { cluster } = here;
+  cluster.put("compressionpolicies", "first", { spec: { ...all, mode: "hold" } });
+  const start = performance.now();
+  const control = await run(here, "p");
+  await until("it follows", () => modeOf(control) === "hold");
+  assert.ok(performance.now() - start < 10_000);
 });
 
 test("labels of the pod, of its namespace and of the node decide as they change, for this container alone", async (t) => {

@@ -4,7 +4,7 @@
  * something, containers keep what they had, and the node goes by what the agent before kept.
  */
 import { isDeepStrictEqual } from "node:util";
-import type { CompressionPolicy } from "@loretoken/api";
+import { type CompressionPolicy, mostUnreadable } from "@loretoken/api";
 import type { Controls } from "../control/controls.ts";
 import type { Limits } from "../guard/judge.ts";
 import type { Holding } from "../holding.ts";
@@ -39,6 +39,7 @@ export interface DeliveryOptions {
 export interface PolicyStanding {
   /** Undefined: nothing is known yet. */
   readonly node: Omit<NodeDecision, "shares" | "limits" | "defaults"> | undefined;
+  /** The first of them by name. */
   readonly unreadable: readonly string[];
   /** Seconds from hearing of the last change that mattered until all control files had it. */
   readonly deliverySeconds: number | undefined;
@@ -55,6 +56,7 @@ export class PolicyDelivery {
   #running: Promise<void> | undefined;
   #node: NodeDecision;
   #known = false;
+  #unreadable: readonly string[] = [];
   #nodePolicy: CompressionPolicy | undefined;
   #saving: Promise<void> = Promise.resolve();
   #deliverySeconds: number | undefined;
@@ -72,7 +74,7 @@ export class PolicyDelivery {
     const { policy, generation, reason } = this.#node;
     return {
       node: this.#known ? { policy, generation, reason } : undefined,
-      unreadable: this.#known ? this.#options.source.unreadable() : [],
+      unreadable: this.#unreadable,
       deliverySeconds: this.#deliverySeconds,
       container: (id) => this.#containers.get(id),
     };
@@ -123,6 +125,7 @@ export class PolicyDelivery {
     this.#keep(node.reason === "Applied" ? picture.policies.byName.get(node.policy) : undefined);
     const nodeChanged = this.#applyNode(node);
     this.#known = true;
+    this.#unreadable = [...picture.unreadable].sort().slice(0, mostUnreadable);
     const holdings = ledger.holdings();
     this.#seen = holdings;
     this.#forget(holdings);

@@ -2,7 +2,7 @@
  * What the API server says of policies, of this node's pods, of the node and of namespaces, kept up to date by watches. Namespaces are
  * watched from the first policy on that asks for more of them than their names; most clusters have none such.
  */
-import { compressionPolicyResource, mostUnreadable, type OrderedPolicies, orderPolicies } from "@loretoken/api";
+import { compressionPolicyResource, type OrderedPolicies, orderPolicies } from "@loretoken/api";
 import { type Client, type KubeObject, Reflector, type ReflectorObserver, type Resource } from "@loretoken/kube";
 import { type Log, messageOf } from "../log.ts";
 import type { Picture } from "./decide.ts";
@@ -28,8 +28,6 @@ export interface SourcesOptions {
 export interface PolicySource {
   /** Undefined: policies or the node are not known yet. What was known stays known while the API server is away. */
   picture(): Picture | undefined;
-  /** The first of them by name that are not understood. */
-  unreadable(): readonly string[];
   /** @param changed called after each change; must not throw */
   run(changed: () => void, signal: AbortSignal): Promise<void>;
 }
@@ -37,8 +35,8 @@ export interface PolicySource {
 const pods: Resource = { apiVersion: "v1", kind: "Pod", plural: "pods", namespaced: true };
 const nodes: Resource = { apiVersion: "v1", kind: "Node", plural: "nodes", namespaced: false };
 const namespaces: Resource = { apiVersion: "v1", kind: "Namespace", plural: "namespaces", namespaced: false };
-/** Whole objects of so many are in memory at a time. */
-const pageSize = 20;
+/** Whole pods of so many are in memory at a time; the others are small. */
+const podsPerPage = 20;
 
 export class PolicySources implements PolicySource {
   readonly #options: SourcesOptions;
@@ -47,59 +45,45 @@ export class PolicySources implements PolicySource {
   readonly #node: Reflector<KubeObject, LabelRow>;
   readonly #namespaces: Reflector<KubeObject, LabelRow>;
   #ordered: { readonly policies: OrderedPolicies; readonly unreadable: ReadonlySet<string> } | undefined;
-  #listed = { policies: false, node: false };
-  /** Says what is to be told, and starts the watch of namespaces when there is a need. */
+  /** Starts the watch of namespaces. */
   #namespacesWanted: (() => void) | undefined;
   #namespacesWatched = false;
 
   constructor(options: SourcesOptions) {
     const { client, node, log } = options;
     this.#options = options;
-    const common = { client, pageSize };
     const observer = (kind: string): ReflectorObserver => observing(kind, log);
     this.#policies = new Reflector({
-      ...common,
+      client,
       resource: compressionPolicyResource,
       project: policyRow,
       observer: observer("CompressionPolicy"),
     });
-    const fieldSelector = `spec.nodeName=${node}`;
     this.#pods = new Reflector({
-      ...common,
+      client,
       resource: pods,
-      fieldSelector,
+      fieldSelector: `spec.nodeName=${node}`,
+      pageSize: podsPerPage,
       project: podRow,
       observer: observer("Pod"),
     });
     this.#node = new Reflector({
-      ...common,
+      client,
       resource: nodes,
       fieldSelector: `metadata.name=${node}`,
       project: labelRow,
       observer: observer("Node"),
     });
     this.#namespaces = new Reflector({
-      ...common,
+      client,
       resource: namespaces,
       project: labelRow,
       observer: observer("Namespace"),
     });
-    void this.#policies.synced.then(
-      () => {
-        this.#listed.policies = true;
-      },
-      () => undefined,
-    );
-    void this.#node.synced.then(
-      () => {
-        this.#listed.node = true;
-      },
-      () => undefined,
-    );
   }
 
   picture(): Picture | undefined {
-    if (!this.#listed.policies || !this.#listed.node) return undefined;
+    if (this.#policies.resourceVersion === "" || this.#node.resourceVersion === "") return undefined;
     const { policies, unreadable } = this.#inOrder();
     return {
       policies,
@@ -109,10 +93,6 @@ export class PolicySources implements PolicySource {
       pod: (namespace, name) => this.#pods.store.get(`${namespace}/${name}`),
       namespace: (name) => (this.#namespacesWatched ? this.#namespaces.store.get(name) : namedNamespace(name)),
     };
-  }
-
-  unreadable(): readonly string[] {
-    return [...this.#inOrder().unreadable].sort().slice(0, mostUnreadable);
   }
 
   async run(changed: () => void, signal: AbortSignal): Promise<void> {
@@ -132,6 +112,7 @@ export class PolicySources implements PolicySource {
     });
     this.#policies.subscribe({ onAdd: policyChanged, onUpdate: policyChanged, onDelete: policyChanged });
     for (const reflector of [this.#pods, this.#node, this.#namespaces]) reflector.subscribe(tell);
+    // A list of nothing calls no handler.
     for (const { synced } of [this.#policies, this.#node]) synced.then(changed, () => undefined);
     await Promise.all([this.#policies, this.#pods, this.#node].map((reflector) => reflector.run(signal)));
     await Promise.all(running);

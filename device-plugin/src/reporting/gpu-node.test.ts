@@ -5,6 +5,7 @@ import { Client, type KubeObject } from "@loretoken/kube";
 import { TestApiServer, TestClock } from "@loretoken/kube/testing";
 import { row, usageOf } from "@loretoken/telemetry";
 import type { Holding } from "../holding.ts";
+import type { PolicyStanding } from "../policy/delivery.ts";
 import { holdingOf, uuidOf } from "../testing/fixtures.ts";
 import { recordingLog } from "../testing/log.ts";
 import { gpuNodeStatusOf, type NodePicture } from "./gpu-node-status.ts";
@@ -230,6 +231,22 @@ test("a change is written at the next step, a flicker after a minute", async (co
   made.status = { ...made.status, gpus: [{ ...first, temperatureCelsius: 70, containers: [] }, second] };
   await writer.step();
   assert.equal(written(), 4);
+});
+
+test("another generation of a policy is a change", async (context) => {
+  const made = await bench(context);
+  const policies = (generation: number): PolicyStanding => ({
+    node: { policy: "nodes", generation, reason: "Applied" },
+    unreadable: [],
+    deliverySeconds: undefined,
+    container: () => ({ policy: "careful", generation, reason: "Applied", block: undefined }),
+  });
+  for (const generation of [1, 1, 2, 2, 3]) {
+    made.status = gpuNodeStatusOf(picture({ policies: policies(generation) }));
+    await made.writer.step();
+    await made.clock.advance(10_000);
+  }
+  assert.equal(made.written(), 3);
 });
 
 test("one that someone deleted is made again", async (context) => {
