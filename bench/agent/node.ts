@@ -4,8 +4,8 @@
  */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { TestApiServer } from "@loretoken/kube/testing";
 import "@loretoken/nvml/testing"; // before anything loads NVML
+import { TestCluster } from "../../device-plugin/src/testing/cluster.ts";
 import { pod, TestNode, until } from "../../device-plugin/src/testing/node.ts";
 import { type AgentProgram, Bundle } from "../../device-plugin/src/testing/program.ts";
 
@@ -13,11 +13,15 @@ process.env.LORETOKEN_SIM_DEVICES = Array.from({ length: 8 }, () => "270GiB").jo
 
 export const gpus = 8;
 export const unitsPerGpu = 400;
+const policies = 20;
+const namespaces = 50;
+/** Bytes of an object that nobody here asks for: what controllers and the kubelet write of a pod. */
+const padding = 8192;
 const ownPod = { namespace: "kube-system", name: "agent", containers: [{ name: "agent", units: 0 }] };
 
 export class BenchNode {
   readonly node = new TestNode();
-  readonly server = new TestApiServer();
+  readonly server = new TestCluster();
   readonly #bundle = new Bundle();
   #agent: AgentProgram | undefined;
 
@@ -33,7 +37,7 @@ export class BenchNode {
   /** @param words of node, as --cpu-prof. */
   async start(words: readonly string[] = []): Promise<void> {
     await this.server.start();
-    this.server.answer = ({ path, body }) => (path.includes("/loretoken.dev/") ? { code: 200, body } : undefined);
+    populate(this.server);
     const config = join(this.node.root, "kubeconfig");
     writeFileSync(config, this.server.config.exportConfig());
     await this.kubelet.start();
@@ -61,13 +65,14 @@ export class BenchNode {
         return edits;
       },
     });
-    this.server.objects.set(`/api/v1/namespaces/default/pods/${name}`, { metadata: { uid: `uid-${name}` } });
+    placePod(this.server, name);
     await this.kubelet.startContainer(spec, "c0");
     return milliseconds;
   }
 
   remove(name: string): void {
     this.kubelet.manager.remove(pod(name));
+    this.server.delete("pods", name, "default");
   }
 
   /** Its address of pages. */
@@ -88,4 +93,30 @@ export class BenchNode {
     const intervals = ["--guard-seconds=2", "--reconcile-seconds=10", "--recover-seconds=60"];
     return this.node.flags(["--reserve=5GiB", ...intervals]);
   }
+}
+
+/** A cluster of some size, with policies that ask for labels of all kinds. */
+function populate(cluster: TestCluster): void {
+  const labels = Object.fromEntries(Array.from({ length: 60 }, (_, at) => [`example.com/label-${at}`, `value-${at}`]));
+  cluster.put("nodes", "bench", { metadata: { labels }, status: { images: "x".repeat(padding) } });
+  for (let at = 0; at < namespaces; ++at) {
+    cluster.put("namespaces", at === 0 ? "default" : `team-${at}`, {
+      metadata: { labels: { tier: `tier-${at % 5}` } },
+    });
+  }
+  for (let at = 0; at < policies; ++at) {
+    const spec = {
+      podSelector: { matchLabels: { app: `app-${at % 10}` } },
+      namespaceSelector: { matchExpressions: [{ key: "tier", operator: "In", values: ["tier-0", `tier-${at % 5}`] }] },
+      priority: at,
+      codecs: { allow: ["constant", "zero_run"] },
+    };
+    cluster.put("compressionpolicies", `policy-${at}`, { spec });
+  }
+}
+
+function placePod(cluster: TestCluster, name: string): void {
+  const labels = { app: `app-${name.length % 10}`, name };
+  const metadata = { namespace: "default", uid: `uid-${name}`, labels, managedFields: "x".repeat(padding) };
+  cluster.put("pods", name, { metadata, spec: { nodeName: "bench" } });
 }

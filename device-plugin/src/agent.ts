@@ -17,6 +17,9 @@ import type { DeliveredShim } from "./plugin/edits.ts";
 import { VramPlugin } from "./plugin/plugin.ts";
 import { Reconciler } from "./plugin/reconciler.ts";
 import { Registrar } from "./plugin/registrar.ts";
+import { PolicyDelivery, type PolicyStanding } from "./policy/delivery.ts";
+import { NodeRecord } from "./policy/node-record.ts";
+import type { PolicySource } from "./policy/sources.ts";
 import { ShimDelivery } from "./shim/delivery.ts";
 import { diskFiles, type Files } from "./store/files.ts";
 import { MedicalRecords } from "./store/medical-records.ts";
@@ -41,6 +44,8 @@ export interface World {
   readonly ownPod?: string | undefined;
   /** "" if it is not known. */
   readonly podUid?: (namespace: string, pod: string) => Promise<string>;
+  /** Left out: there are no policies, the settings hold. */
+  readonly policies?: PolicySource | undefined;
   readonly observers?: readonly Observer[];
   /** Pages beside /healthz and /readyz. */
   readonly pages?: Pages;
@@ -49,6 +54,8 @@ export interface World {
 
 /** A monitor that has not looked for so long hangs. */
 const deadAfter = 60_000;
+/** Milliseconds after a container's start in which it is found out whose it is: with others that start now. */
+const startedFor = 300;
 
 export class Agent {
   readonly #config: Config;
@@ -66,8 +73,10 @@ export class Agent {
   readonly #plugin: VramPlugin;
   readonly #registrar: Registrar;
   readonly #http: PageServer;
+  readonly #policies: PolicyDelivery | undefined;
   readonly #loops: Loop[] = [];
   readonly #turns = new Turns();
+  #upkeepLoop: Loop | undefined;
   #shim: DeliveredShim | undefined;
   #shimError = "the shim is not delivered yet";
   #serving = false;
@@ -83,6 +92,7 @@ export class Agent {
     const changed = (): void => {
       this.#plugin.changed();
       this.#keeper.keep();
+      this.#policies?.look();
     };
     this.#lookedAt = now();
     this.#ledger = new Ledger({ expansion, reserve });
@@ -90,8 +100,10 @@ export class Agent {
     this.#health = new HealthBook({ ignoredXids: config.ignoredXids, recover: config.recoverSeconds * 1000 });
     this.#keeper = new HealthKeeper(this.#health, new MedicalRecords(hostFolder, files), log);
     this.#delivery = new ShimDelivery({ hostFolder, source: config.shimFolder, version, files });
-    const { monotonic } = world;
-    this.#controls = new Controls({ policy: policyBlock(config), writers: controlWriters, log, monotonic });
+    const { monotonic, policies } = world;
+    const policiesFollow = policies !== undefined;
+    const defaults = policyBlock(config);
+    this.#controls = new Controls({ defaults, policiesFollow, writers: controlWriters, log, monotonic });
     this.#pods = new PodResources({ socket: config.podResources });
     this.#fleet = new Fleet({
       open: world.openNvml,
@@ -122,7 +134,9 @@ export class Agent {
       made: (id, shim) => this.#reconciler.made(id, shim),
       turns: this.#turns,
       doubt: () => this.#reconciler.doubt,
+      starting: () => this.#upkeepLoop?.soon(startedFor),
     });
+    if (policies !== undefined) this.#policies = this.#delivering(policies, files);
     this.#registrar = new Registrar({
       folder: config.pluginFolder,
       endpoint,
@@ -140,6 +154,8 @@ export class Agent {
   /** For work that takes long: resolves when nothing is more urgent. */
   readonly giveWay = (): Promise<void> => this.#turns.give();
   readonly gpuStates = (): readonly GpuState[] => this.#monitor.states();
+  /** Undefined: there are no policies. */
+  readonly policies = (): PolicyStanding | undefined => this.#policies?.standing;
 
   /**
    * Reads what was kept, looks at the GPUs, and registers.
@@ -149,13 +165,16 @@ export class Agent {
     const { log } = this.#world;
     const { guardSeconds, reconcileSeconds, listen } = this.#config;
     await this.#deliver();
+    await this.#policies?.restore();
     await this.#adopt();
+    this.#policies?.start();
     const port = await this.#http.listen(listen);
     await this.#upkeep();
     if (this.#stopped) return port;
+    this.#upkeepLoop = every(reconcileSeconds * 1000, "reconcile", log, () => this.#upkeep());
     this.#loops.push(
       every(guardSeconds * 1000, "guard", log, () => this.#look()),
-      every(reconcileSeconds * 1000, "reconcile", log, () => this.#upkeep()),
+      this.#upkeepLoop,
     );
     return port;
   }
@@ -165,12 +184,27 @@ export class Agent {
     this.#stopped = true;
     await this.#registrar.stop();
     await Promise.all(this.#loops.map((loop) => loop.stop()));
+    await this.#policies?.stop();
     this.#http.close();
     await this.#fleet.close();
     this.#pods.close();
     this.#controls.close();
     await this.#keeper.close();
     await this.#store.close();
+  }
+
+  #delivering(source: PolicySource, files: Files): PolicyDelivery {
+    return new PolicyDelivery({
+      own: this.#config,
+      source,
+      record: new NodeRecord(this.#config.hostFolder, files),
+      ledger: this.#ledger,
+      controls: this.#controls,
+      monitor: this.#monitor,
+      log: this.#world.log,
+      monotonic: () => Number(this.#world.monotonic() / 1_000_000n),
+      changed: () => this.#plugin.changed(),
+    });
   }
 
   async #adopt(): Promise<void> {

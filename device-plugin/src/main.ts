@@ -11,6 +11,7 @@ import { ConfigError, loadConfig } from "./config/load.ts";
 import type { Config } from "./config/schema.ts";
 import { createLog, messageOf } from "./log.ts";
 import { returnFreeMemory } from "./memory.ts";
+import { PolicySources } from "./policy/sources.ts";
 import { Reporting } from "./reporting/index.ts";
 import { version } from "./version.ts";
 
@@ -31,12 +32,15 @@ function clientOf(config: Config, env: NodeJS.ProcessEnv): Client | undefined {
 
 async function run(config: Config): Promise<void> {
   const log = createLog(config.logLevel);
+  const node = config.nodeName ?? process.env.NODE_NAME ?? hostname();
+  const client = clientOf(config, process.env);
   const reporting = new Reporting({
     version: version(),
-    node: config.nodeName ?? process.env.NODE_NAME ?? hostname(),
-    client: clientOf(config, process.env),
+    node,
+    client,
     holdings: () => agent.holdings(),
     gpus: () => agent.gpuStates(),
+    policies: () => agent.policies(),
     alive: new HostProcesses().alive,
     giveWay: () => agent.giveWay(),
     log,
@@ -49,6 +53,7 @@ async function run(config: Config): Promise<void> {
     monotonic: () => process.hrtime.bigint(),
     newId: () => randomBytes(8).toString("hex"),
     ownPod: ownPod(process.env),
+    policies: client === undefined ? undefined : new PolicySources({ client, node, log }),
     observers: [reporting.observer],
     pages: reporting.pages,
     podUid: reporting.podUid,

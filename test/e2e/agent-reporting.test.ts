@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { CoreV1Api, type CoreV1Event, CustomObjectsApi } from "@kubernetes/client-node";
-import type { GpuNode } from "@loretoken/api";
+import { compressionPolicyResource, type GpuNode } from "@loretoken/api";
+import { apply, Client } from "@loretoken/kube";
 import { needsOwnCluster, until } from "@loretoken/test-cluster";
 import { resource, useAgent } from "./support/agent.ts";
 import { agentRules } from "./support/agent-account.ts";
@@ -92,10 +93,26 @@ test("what happens while the API server is away is told later, and what happens 
 test("the agent's role has the verbs that it uses and no other", own, async () => {
   const { cluster, namespace } = target();
   const user = `system:serviceaccount:${namespace}:agent`;
-  const lines = readFileSync(cluster.control.auditLog, "utf8").trim().split("\n");
-  const events = lines
-    .map((line) => JSON.parse(line))
-    .filter((event) => event.user.username === user && event.stage === "ResponseComplete");
+  // Watches are seen when they begin, and may last longer than the test.
+  const stages = ["ResponseStarted", "ResponseComplete"];
+  const asked = () =>
+    readFileSync(cluster.control.auditLog, "utf8")
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line))
+      .filter((event) => event.user.username === user && stages.includes(event.stage));
+  // A policy that asks for labels of namespaces: else these are not watched.
+  const client = new Client({ config: target().config, userAgent: "test" });
+  await apply(client, {
+    resource: compressionPolicyResource,
+    object: { metadata: { name: "gold" }, spec: { namespaceSelector: { matchLabels: { tier: "gold" } } } },
+    fieldOwner: "test",
+  });
+  client.close();
+  await until("namespaces are watched", async () =>
+    asked().some(({ verb, objectRef }) => verb === "watch" && objectRef?.resource === "namespaces"),
+  );
+  const events = asked();
   const refused = events.filter(({ responseStatus }) => responseStatus?.code === 403);
   assert.deepEqual(
     refused.map(({ verb, requestURI }) => `${verb} ${requestURI}`),

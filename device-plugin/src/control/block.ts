@@ -1,6 +1,7 @@
 /** What a container's shim is told: the settings of all, the shares of its own, and what the guardrails say of its GPU. */
 import type { ControlInput } from "@loretoken/telemetry/control";
 import type { Config } from "../config/schema.ts";
+import type { Limits } from "../guard/judge.ts";
 import type { Holding } from "../holding.ts";
 
 /** What the agent's guardrails decided for one GPU. */
@@ -15,25 +16,16 @@ export interface Verdict {
   readonly backoff: number;
 }
 
-type Policy = Pick<
+export type Defaults = Pick<
   Config,
-  | "mode"
-  | "verify"
-  | "integrity"
-  | "integrityThreshold"
-  | "maxPenaltyPercent"
-  | "hostLimit"
-  | "pointerSafety"
-  | "maxTemperature"
-  | "minTemperatureMargin"
-  | "maxPowerPercent"
+  "mode" | "verify" | "integrity" | "integrityThreshold" | "maxPenaltyPercent" | "hostLimit" | "pointerSafety"
 >;
 
-/** The part that is the same for all containers. */
-export function policyBlock(policy: Policy): ControlInput {
-  const { hostLimit, maxPowerPercent } = policy;
-  const host = hostLimit !== undefined && "bytes" in hostLimit ? { hostLimit: hostLimit.bytes } : {};
-  const power = maxPowerPercent === undefined ? {} : { maxPowerPermille: Math.round(maxPowerPercent * 10) };
+/** What a policy says, or the settings in its stead; the rest of a block is the agent's own. */
+export type PolicyBlock = Omit<ControlInput, "heartbeat" | "devices">;
+
+/** For containers that go by no policy. */
+export function policyBlock(policy: Defaults & Limits): PolicyBlock {
   return {
     mode: policy.mode,
     verify: policy.verify,
@@ -41,21 +33,37 @@ export function policyBlock(policy: Policy): ControlInput {
     integrityThreshold: policy.integrityThreshold,
     maxPenaltyPermille: Math.round(policy.maxPenaltyPercent * 10),
     pointerSafety: policy.pointerSafety,
-    ...host,
-    ...power,
-    ...temperatureOf(policy),
+    ...hostBlock(policy),
+    ...limitsBlock(policy),
+  };
+}
+
+/** Host memory, where the settings say something of it. */
+export function hostBlock({ hostLimit }: Pick<Config, "hostLimit">): Pick<PolicyBlock, "hostLimit"> {
+  return hostLimit !== undefined && "bytes" in hostLimit ? { hostLimit: hostLimit.bytes } : {};
+}
+
+/** What the shim goes by where no agent tells it verdicts. */
+export function limitsBlock(
+  limits: Limits,
+): Pick<PolicyBlock, "maxTemperature" | "maxPowerMilliwatts" | "maxPowerPermille"> {
+  const { maxPowerPercent, maxPowerMilliwatts } = limits;
+  return {
+    ...temperatureOf(limits),
+    ...(maxPowerPercent === undefined ? {} : { maxPowerPermille: Math.round(maxPowerPercent * 10) }),
+    ...(maxPowerMilliwatts === undefined ? {} : { maxPowerMilliwatts }),
   };
 }
 
 /** The layout has room for one limit: where both are set, degrees; the agent itself watches both. */
-function temperatureOf({ maxTemperature, minTemperatureMargin }: Policy): Pick<ControlInput, "maxTemperature"> {
+function temperatureOf({ maxTemperature, minTemperatureMargin }: Limits): Pick<ControlInput, "maxTemperature"> {
   if (maxTemperature !== undefined) return { maxTemperature: { milliCelsius: maxTemperature * 1000 } };
   if (minTemperatureMargin === undefined) return {};
   return { maxTemperature: { marginMilliCelsius: minTemperatureMargin * 1000 } };
 }
 
 export function blockOf(
-  policy: ControlInput,
+  policy: PolicyBlock,
   holding: Pick<Holding, "gpuUuid" | "guaranteed" | "virtualSize">,
   verdict: Verdict | undefined,
   heartbeat: bigint,

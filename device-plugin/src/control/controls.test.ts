@@ -24,7 +24,7 @@ function setUp(t: TestContext, words: string[] = []) {
     beats += 1n;
     return beats;
   };
-  const controls = new Controls({ policy: policyOf(words), writers: controlWriters, log, monotonic });
+  const controls = new Controls({ defaults: policyOf(words), writers: controlWriters, log, monotonic });
   t.after(() => {
     controls.close();
     rmSync(folder, { recursive: true, force: true });
@@ -104,11 +104,12 @@ test("what has not changed is not written again: only the heartbeat is, until so
   const writer = {
     write: () => void done.push("write"),
     beat: (at: bigint) => void done.push(`beat ${at}`),
+    read: () => assert.fail(),
     close() {},
   };
   const writers = { create: () => writer, open: () => writer };
   let now = 0n;
-  const controls = new Controls({ policy: {}, writers, log, monotonic: () => ++now });
+  const controls = new Controls({ defaults: {}, writers, log, monotonic: () => ++now });
   const holding = holdingOf("a", unitsOf(0, 0, 1));
   controls.create(holding, join(folder, "a"));
   const round = (changed = holding): string[] => {
@@ -120,12 +121,60 @@ test("what has not changed is not written again: only the heartbeat is, until so
   assert.deepEqual([round(), round()], [["beat 8"], ["beat 9"]]);
   controls.setVerdict(uuidOf(0), { mode: "hold", guard: "thermal", figure: 91_000, limit: 85_000, backoff: 1 });
   assert.deepEqual([round(), round()[0]?.slice(0, 4)], [["write"], "beat"]);
-  controls.policy = { mode: "off" };
+  controls.defaults = { mode: "off" };
   assert.deepEqual(round(), ["write"]);
   assert.deepEqual(round({ ...holding, guaranteed: 1n }), ["write"]);
   controls.forget("a");
   controls.adopt(holding);
   assert.deepEqual(round(), ["write"], "a file of before may say anything");
+});
+
+test("a container has its own policy until that is taken back; the defaults are the others'", (t) => {
+  const { controls, holding, folder, path } = setUp(t);
+  const other = holdingOf("b", unitsOf(0, 0, 1), { control: join(folder, "other") });
+  controls.create(holding, path);
+  controls.create(other, other.control);
+  controls.setPolicy("a", { mode: "hold", policyGeneration: 7 });
+  controls.writeAll([holding, other]);
+  const states = () =>
+    [path, other.control].map((file) => [readControl(file).mode, readControl(file).policyGeneration]);
+  assert.deepEqual(states(), [
+    ["hold", 7],
+    ["full", 0],
+  ]);
+  controls.defaults = { mode: "off" };
+  controls.writeAll([holding, other]);
+  assert.deepEqual(states(), [
+    ["hold", 7],
+    ["off", 0],
+  ]);
+  controls.setPolicy("a", undefined);
+  controls.writeAll([holding, other]);
+  assert.deepEqual(states(), [
+    ["off", 0],
+    ["off", 0],
+  ]);
+});
+
+test("where policies follow, a file of before keeps its policy until then, also when it is made anew", (t) => {
+  const { controls, holding, path, log } = setUp(t);
+  controls.create(holding, path);
+  controls.setPolicy("a", { mode: "hold", policyGeneration: 7, hostLimit: GiB });
+  controls.writeAll([holding]);
+  const options = { defaults: { mode: "off" as const }, writers: controlWriters, log, monotonic: () => 1n };
+  const without = new Controls(options);
+  const following = new Controls({ ...options, policiesFollow: true });
+  t.after(() => [without, following].forEach((each) => void each.close()));
+  following.adopt(holding);
+  following.writeAll([holding]);
+  assert.deepEqual([readControl(path).mode, readControl(path).policyGeneration], ["hold", 7]);
+  assert.equal(readControl(path).hostLimit, GiB);
+  rmSync(path);
+  following.ensure(holding);
+  assert.equal(readControl(path).mode, "hold");
+  without.adopt(holding);
+  without.writeAll([holding]);
+  assert.equal(readControl(path).mode, "off");
 });
 
 test("a file that cannot be written hinders no other", (t) => {
@@ -138,11 +187,12 @@ test("a file that cannot be written hinders no other", (t) => {
         written.push(path);
       },
       beat: () => assert.fail(),
+      read: () => assert.fail(),
       close: () => undefined,
     }),
     open: () => assert.fail(),
   };
-  const controls = new Controls({ policy: {}, writers, log, monotonic: () => 1n });
+  const controls = new Controls({ defaults: {}, writers, log, monotonic: () => 1n });
   const [bad, good] = ["bad", "good"].map((id) => holdingOf(id, unitsOf(0, 0, 1)));
   assert.ok(bad && good);
   for (const holding of [bad, good]) controls.create(holding, join(folder, holding.id));

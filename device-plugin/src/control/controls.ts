@@ -1,15 +1,17 @@
 /** The control files of all containers, kept open and written again when something changes, and as a sign of life. */
 import { existsSync, rmSync } from "node:fs";
-import { ControlFile, type ControlInput } from "@loretoken/telemetry/control";
+import { type ControlBlock, ControlFile, type ControlInput } from "@loretoken/telemetry/control";
 import type { Holding } from "../holding.ts";
 import { type Log, messageOf } from "../log.ts";
-import { blockOf, type Verdict } from "./block.ts";
+import { blockOf, type PolicyBlock, type Verdict } from "./block.ts";
 
 /** What the agent needs of a control file. */
 export interface ControlWriter {
   write(block: ControlInput): void;
   /** A sign of life alone; the rest stays. */
   beat(heartbeat: bigint): void;
+  /** @throws {Error} if what is there cannot be understood */
+  read(): ControlBlock;
   close(): void;
 }
 
@@ -23,7 +25,10 @@ export interface ControlWriters {
 export const controlWriters: ControlWriters = ControlFile;
 
 export interface ControlsOptions {
-  readonly policy: ControlInput;
+  /** For containers that go by no policy. */
+  readonly defaults: PolicyBlock;
+  /** Whether policies will be told: containers of before then keep theirs until `setPolicy`. */
+  readonly policiesFollow?: boolean;
   readonly writers: ControlWriters;
   readonly log: Log;
   /** CLOCK_MONOTONIC in nanoseconds. */
@@ -33,7 +38,7 @@ export interface ControlsOptions {
 /** A file that is open, and what was last written to it whole. */
 interface Open {
   readonly writer: ControlWriter;
-  policy?: ControlInput;
+  policy?: PolicyBlock;
   verdict?: Verdict | undefined;
   guaranteed?: bigint;
   virtualSize?: bigint;
@@ -43,16 +48,24 @@ export class Controls {
   readonly #options: ControlsOptions;
   readonly #open = new Map<string, Open>();
   readonly #verdicts = new Map<string, Verdict>();
-  #policy: ControlInput;
+  /** Of containers that do not go by the defaults. */
+  readonly #policies = new Map<string, PolicyBlock>();
+  #defaults: PolicyBlock;
 
   constructor(options: ControlsOptions) {
     this.#options = options;
-    this.#policy = options.policy;
+    this.#defaults = options.defaults;
   }
 
-  /** What holds for all containers from the next `writeAll` on. */
-  set policy(policy: ControlInput) {
-    this.#policy = policy;
+  /** What holds for containers without a policy from the next `writeAll` on. */
+  set defaults(defaults: PolicyBlock) {
+    this.#defaults = defaults;
+  }
+
+  /** What holds for this container from the next `writeAll` on; undefined: the defaults. Another object is another policy. */
+  setPolicy(id: string, policy: PolicyBlock | undefined): void {
+    if (policy === undefined) this.#policies.delete(id);
+    else this.#policies.set(id, policy);
   }
 
   setVerdict(gpuUuid: string, verdict: Verdict | undefined): void {
@@ -74,7 +87,9 @@ export class Controls {
   adopt(holding: Holding): void {
     const { writers, log } = this.#options;
     try {
-      this.#open.set(holding.id, { writer: writers.open(holding.control) });
+      const writer = writers.open(holding.control);
+      this.#open.set(holding.id, { writer });
+      this.#keepPolicy(holding.id, writer);
     } catch (error) {
       log.warn(
         { allocation: holding.id, error: messageOf(error), missing: !existsSync(holding.control) },
@@ -88,7 +103,9 @@ export class Controls {
   /** Before a container starts: its file must be there. @throws as `adopt`. */
   ensure(holding: Holding): void {
     if (this.#open.has(holding.id) && existsSync(holding.control)) return;
+    const policy = this.#policies.get(holding.id);
     this.forget(holding.id);
+    this.setPolicy(holding.id, policy);
     this.adopt(holding);
   }
 
@@ -109,6 +126,7 @@ export class Controls {
   forget(id: string): void {
     this.#open.get(id)?.writer.close();
     this.#open.delete(id);
+    this.#policies.delete(id);
   }
 
   close(): void {
@@ -119,7 +137,7 @@ export class Controls {
     const open = this.#open.get(holding.id);
     if (open === undefined) return;
     const { guaranteed, virtualSize, gpuUuid } = holding;
-    const [policy, verdict] = [this.#policy, this.#verdicts.get(gpuUuid)];
+    const [policy, verdict] = [this.#policyOf(holding), this.#verdicts.get(gpuUuid)];
     const same =
       open.policy === policy &&
       open.verdict === verdict &&
@@ -133,7 +151,22 @@ export class Controls {
     Object.assign(open, { policy, verdict, guaranteed, virtualSize });
   }
 
+  #policyOf({ id }: Holding): PolicyBlock {
+    return this.#policies.get(id) ?? this.#defaults;
+  }
+
+  /** What the container went by stays until it is known what policies say now. */
+  #keepPolicy(id: string, writer: ControlWriter): void {
+    if (this.#options.policiesFollow !== true || this.#policies.has(id)) return;
+    try {
+      const { heartbeat: _, devices: __, ...policy } = writer.read();
+      this.#policies.set(id, policy);
+    } catch (error) {
+      this.#options.log.warn({ allocation: id, error: messageOf(error) }, "policy of before not known");
+    }
+  }
+
   #block(holding: Holding): ControlInput {
-    return blockOf(this.#policy, holding, this.#verdicts.get(holding.gpuUuid), this.#options.monotonic());
+    return blockOf(this.#policyOf(holding), holding, this.#verdicts.get(holding.gpuUuid), this.#options.monotonic());
   }
 }

@@ -52,6 +52,27 @@ test("power is judged as a share of the limit that holds", () => {
   assert.equal(at(590).strain, "calm");
 });
 
+test("power is judged in watts too; of both limits the worse one counts", () => {
+  const limits = { ...none, maxPowerMilliwatts: 500_000 };
+  const at = (watts: number, also = {}) =>
+    judgePower(reading({ powerMilliwatts: watts * 1000 }), { ...limits, ...also });
+  assert.deepEqual(at(501), { strain: "broken", figure: 501_000, limit: 500_000 });
+  assert.equal(at(490).strain, "between");
+  assert.equal(at(475).strain, "calm");
+  assert.deepEqual(at(650, { maxPowerPercent: 95 }), { strain: "broken", figure: 650_000, limit: 500_000 });
+  assert.deepEqual(at(450, { maxPowerPercent: 60 }), { strain: "broken", figure: 450_000, limit: 420_000 });
+});
+
+test("limits may change while it watches: a broken one that is gone lets go as after any calm", () => {
+  const guard = new GpuGuard({ limits: none, rail: { escalate: 10, release: 30, mostRelease: 100 } });
+  assert.equal(guard.look(reading({ temperature: 80 }), undefined, 0), undefined);
+  guard.limits = { ...none, maxTemperature: 75 };
+  assert.equal(guard.look(reading({ temperature: 80 }), undefined, 1)?.guard, "thermal");
+  guard.limits = none;
+  assert.equal(guard.look(reading({ temperature: 80 }), undefined, 2)?.guard, "thermal");
+  assert.equal(guard.look(reading({ temperature: 80 }), undefined, 32), undefined);
+});
+
 test("what the card says itself counts, whatever the figures", () => {
   const slowed = reading({ clockReasons: ["HwThermalSlowdown"] });
   assert.deepEqual(judgeHeat(slowed, { ...none, maxTemperature: 85 }), { strain: "broken", figure: 60_000, limit: 0 });

@@ -12,12 +12,13 @@ export interface GuardSettings {
 const modes = ["full", "full", "hold", "off"] as const;
 
 export class GpuGuard {
-  readonly #settings: GuardSettings;
+  /** May change while it watches: the next look goes by them, and steps that were taken are taken back as after any calm. */
+  limits: Limits;
   readonly #heat: Rail;
   readonly #power: Rail;
 
   constructor(settings: GuardSettings) {
-    this.#settings = settings;
+    this.limits = settings.limits;
     this.#heat = new Rail(settings.rail);
     this.#power = new Rail(settings.rail);
   }
@@ -31,8 +32,8 @@ export class GpuGuard {
     const found: Verdict[] = [];
     if (faultXid !== undefined) found.push({ mode: "hold", guard: "device", figure: faultXid, limit: 0, backoff: 1 });
     if (reading !== undefined) {
-      const heat = judgeHeat(reading, this.#settings.limits);
-      const power = judgePower(reading, this.#settings.limits);
+      const heat = judgeHeat(reading, this.limits);
+      const power = judgePower(reading, this.limits);
       found.push(...verdictOf("thermal", this.#heat.look(heat.strain, now), heat));
       found.push(...verdictOf("power", this.#power.look(power.strain, now), power));
     }

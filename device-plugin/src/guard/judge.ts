@@ -13,9 +13,12 @@ export interface Judgement {
 export type Limits = Pick<
   Config,
   "maxTemperature" | "minTemperatureMargin" | "thermalReasons" | "maxPowerPercent" | "powerReasons"
->;
+> & {
+  /** From policies alone. */
+  readonly maxPowerMilliwatts?: number | undefined;
+};
 
-/** Calm begins so far under the limit: degrees, and percent of the power limit. */
+/** Calm begins so far under the limit: degrees, and percent of the enforced power limit or of the limit in watts. */
 const calmDegrees = 3;
 const calmPercent = 5;
 
@@ -47,12 +50,16 @@ export function judgeHeat(reading: Reading, limits: Limits): Judgement {
 
 export function judgePower(reading: Reading, limits: Limits): Judgement {
   const { powerMilliwatts: power, powerLimitMilliwatts: enforced } = reading;
-  const { maxPowerPercent: most } = limits;
+  const { maxPowerPercent: most, maxPowerMilliwatts: absolute } = limits;
   const found: Judgement[] = [byReasons(reading, limits.powerReasons, Math.round(power ?? 0))];
   if (power !== undefined && enforced !== undefined && most !== undefined) {
     const percent = (power / enforced) * 100;
     const limit = Math.round((enforced * most) / 100);
     found.push({ strain: strainOf(percent - most, calmPercent), figure: Math.round(power), limit });
+  }
+  if (power !== undefined && absolute !== undefined) {
+    const percentOver = (power / absolute - 1) * 100;
+    found.push({ strain: strainOf(percentOver, calmPercent), figure: Math.round(power), limit: absolute });
   }
   return worst(found);
 }

@@ -7,6 +7,7 @@ import { noUse, TelemetryReader } from "@loretoken/telemetry";
 import type { Verdict } from "../control/block.ts";
 import type { Controls } from "../control/controls.ts";
 import { GpuGuard, type GuardSettings, sameVerdict } from "../guard/guard.ts";
+import type { Limits } from "../guard/judge.ts";
 import type { HealthBook } from "../health/book.ts";
 import type { Holding } from "../holding.ts";
 import { type Log, messageOf } from "../log.ts";
@@ -53,9 +54,17 @@ export class Monitor {
   readonly #verdicts = new Map<string, Verdict>();
   readonly #strangers = new Strangers();
   readonly #reader = new TelemetryReader();
+  #limits: Limits;
 
   constructor(options: MonitorOptions) {
     this.#options = options;
+    this.#limits = options.guard.limits;
+  }
+
+  /** What the guardrails go by from the next look on. */
+  set limits(limits: Limits) {
+    this.#limits = limits;
+    for (const guard of this.#guards.values()) guard.limits = limits;
   }
 
   states(): GpuState[] {
@@ -148,7 +157,7 @@ export class Monitor {
 
   #judge(uuid: string, reading: Reading | undefined): void {
     const { guard, health, controls, observer, log, now } = this.#options;
-    const gpuGuard = this.#guards.get(uuid) ?? new GpuGuard(guard);
+    const gpuGuard = this.#guards.get(uuid) ?? new GpuGuard({ ...guard, limits: this.#limits });
     this.#guards.set(uuid, gpuGuard);
     const before = this.#verdicts.get(uuid);
     const after = gpuGuard.look(reading, health.xidOf(uuid), now());

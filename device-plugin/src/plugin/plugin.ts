@@ -42,6 +42,8 @@ export interface PluginOptions {
   readonly turns: Turns;
   /** Why no unit can be told to be free now; "" if they can. */
   readonly doubt: () => string;
+  /** A container is about to start; the kubelet can tell whose it is by now. */
+  readonly starting?: () => void;
   /** An allocation is on record now, with this version of the shim. */
   readonly made: (id: string, shim: string) => void;
 }
@@ -130,6 +132,7 @@ export class VramPlugin implements DevicePlugin {
         ),
       );
     }
+    this.#options.starting?.();
     // Several are an init container and one that was given its units: only one of them ever runs.
     for (const holding of held) {
       observer.renewing(holding);

@@ -46,7 +46,7 @@ class Bench {
     this.reconciler = new Reconciler({
       ledger,
       store,
-      controls: new Controls({ policy: {}, writers: controlWriters, log, monotonic: () => 1n }),
+      controls: new Controls({ defaults: {}, writers: controlWriters, log, monotonic: () => 1n }),
       listPods: async () => {
         if (this.containers instanceof Error) throw this.containers;
         return { containers: this.containers, pods: this.pods };

@@ -9,6 +9,7 @@ import {
 } from "@loretoken/api";
 import { modes, type Usage, usageOf } from "@loretoken/telemetry";
 import type { Holding } from "../holding.ts";
+import type { PolicyStanding } from "../policy/delivery.ts";
 import { unitBytes } from "../units/ids.ts";
 import type { GpuState } from "./gpu-state.ts";
 
@@ -20,6 +21,8 @@ export interface NodePicture {
   holdings: readonly Holding[];
   /** By the holding's id. */
   usage: ReadonlyMap<string, Usage>;
+  /** Undefined: there are no policies. */
+  policies?: PolicyStanding | undefined;
 }
 
 /** As many holders are named in the summary. */
@@ -55,6 +58,7 @@ export function gpuNodeStatusOf(picture: NodePicture): GpuNodeStatus {
       mode: all.mode,
       holders: holdersOf(holdings),
     },
+    ...nodePolicy(picture.policies),
     gpus: gpus.map((gpu) => gpuStatus(gpu, picture)),
     unowned: holdings.filter(({ owner }) => owner === undefined).length,
   };
@@ -105,9 +109,23 @@ function containersOf(holdings: readonly Holding[], picture: NodePicture): GpuCo
       processes: usage.processes,
       mode: usage.mode,
       modeCause: usage.modeGuard === "none" ? "" : cleanText(usage.modeCause),
+      ...containerPolicy(picture.policies, holding.id),
     });
   }
   return [...rows].sort(([a], [b]) => a.localeCompare(b)).map(([, row]) => row);
+}
+
+function nodePolicy(policies: PolicyStanding | undefined): Partial<GpuNodeStatus> {
+  if (policies === undefined) return {};
+  const { policy = "", generation = 0, reason = "Pending" } = policies.node ?? {};
+  const unreadable = policies.unreadable.length === 0 ? {} : { unreadablePolicies: [...policies.unreadable] };
+  return { policy, policyGeneration: generation, policyReason: reason, ...unreadable };
+}
+
+function containerPolicy(policies: PolicyStanding | undefined, id: string): Partial<GpuContainer> {
+  if (policies === undefined) return {};
+  const { policy = "", generation = 0, reason = "Pending" } = policies.container(id) ?? {};
+  return { policy, policyGeneration: generation, policyReason: reason };
 }
 
 /** Written by a program of the container. */

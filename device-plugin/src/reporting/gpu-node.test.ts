@@ -5,6 +5,7 @@ import { Client, type KubeObject } from "@loretoken/kube";
 import { TestApiServer, TestClock } from "@loretoken/kube/testing";
 import { row, usageOf } from "@loretoken/telemetry";
 import type { Holding } from "../holding.ts";
+import type { PolicyStanding } from "../policy/delivery.ts";
 import { holdingOf, uuidOf } from "../testing/fixtures.ts";
 import { recordingLog } from "../testing/log.ts";
 import { gpuNodeStatusOf, type NodePicture } from "./gpu-node-status.ts";
@@ -118,6 +119,32 @@ test("two allocations under one pod and container are one entry: lists merge by 
   );
 });
 
+test("who goes by which policy is there, and why; nothing of it where there are no policies", () => {
+  const [plain] = gpuNodeStatusOf(picture()).gpus;
+  assert.ok(plain?.containers.every((row) => !("policy" in row)));
+  const status = gpuNodeStatusOf(
+    picture({
+      policies: {
+        node: { policy: "nodes", generation: 2, reason: "Suspended" },
+        unreadable: ["odd"],
+        deliverySeconds: undefined,
+        container: (id) =>
+          id === "a" ? { policy: "careful", generation: 3, reason: "Applied", block: undefined } : undefined,
+      },
+    }),
+  );
+  assert.deepEqual(gpuNodeStatus.parse(status), status);
+  assert.deepEqual(
+    [status.policy, status.policyGeneration, status.policyReason, status.unreadablePolicies],
+    ["nodes", 2, "Suspended", ["odd"]],
+  );
+  const rows = status.gpus[0]?.containers.map((row) => [row.pod, row.policy, row.policyGeneration, row.policyReason]);
+  assert.deepEqual(rows, [
+    ["infer", "", 0, "Pending"],
+    ["train-0", "careful", 3, "Applied"],
+  ]);
+});
+
 interface Bench {
   server: TestApiServer;
   clock: TestClock;
@@ -204,6 +231,22 @@ test("a change is written at the next step, a flicker after a minute", async (co
   made.status = { ...made.status, gpus: [{ ...first, temperatureCelsius: 70, containers: [] }, second] };
   await writer.step();
   assert.equal(written(), 4);
+});
+
+test("another generation of a policy is a change", async (context) => {
+  const made = await bench(context);
+  const policies = (generation: number): PolicyStanding => ({
+    node: { policy: "nodes", generation, reason: "Applied" },
+    unreadable: [],
+    deliverySeconds: undefined,
+    container: () => ({ policy: "careful", generation, reason: "Applied", block: undefined }),
+  });
+  for (const generation of [1, 1, 2, 2, 3]) {
+    made.status = gpuNodeStatusOf(picture({ policies: policies(generation) }));
+    await made.writer.step();
+    await made.clock.advance(10_000);
+  }
+  assert.equal(made.written(), 3);
 });
 
 test("one that someone deleted is made again", async (context) => {

@@ -43,6 +43,14 @@ export const metricCatalog = {
     container,
     "0 if the container's telemetry file is damaged or of another version, else 1",
   ),
+  loretoken_container_policy_generation: gauge(
+    [...container, "policy", "reason"],
+    "generation of the policy that the container goes by, or that reason is about; 0 if there is none; reason as policyReason of a GpuNode's container",
+  ),
+  loretoken_container_policy_pending: gauge(
+    container,
+    "1 if the agent does not know yet which policy applies, or a process of the container does not go by it yet; else 0",
+  ),
   loretoken_container_launches_total: counter(container, "kernel launches"),
   loretoken_container_slow_launches_total: counter(container, "launches that found something packed"),
   loretoken_container_packs_total: counter(container, "allocations packed"),
@@ -87,6 +95,18 @@ export const metricCatalog = {
   loretoken_agent_unowned_allocations: gauge(
     [],
     "allocations of which the kubelet has not said yet whose they are; they have no series of their own",
+  ),
+  loretoken_agent_policy_generation: gauge(
+    ["policy", "reason"],
+    "generation of the policy that the node goes by, or that reason is about; 0 if there is none; reason as policyReason of a GpuNode",
+  ),
+  loretoken_agent_unreadable_policies: gauge(
+    [],
+    "policies of another version that the agent does not understand, and leaves out; 16 at most are counted",
+  ),
+  loretoken_agent_policy_delivery_seconds: gauge(
+    [],
+    "time from hearing of the last change that mattered until all control files had it; missing before the first",
   ),
   loretoken_agent_events_waiting: gauge([], "Kubernetes Events not delivered yet"),
   loretoken_agent_events_delivered_total: counter([], "Kubernetes Events delivered"),

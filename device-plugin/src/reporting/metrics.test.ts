@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import { TelemetryBytes } from "@loretoken/telemetry/testing";
+import type { PolicyStanding } from "../policy/delivery.ts";
 import type { GpuState } from "./gpu-state.ts";
 import { type MetricFacts, metricCatalog } from "./metric-catalog.ts";
 import { Metrics } from "./metrics.ts";
@@ -29,6 +30,16 @@ function gpuState(changes: Partial<GpuState> = {}): GpuState {
   };
 }
 
+function standing(changes: Partial<PolicyStanding> = {}): PolicyStanding {
+  return {
+    node: { policy: "nodes", generation: 2, reason: "Applied" },
+    unreadable: ["odd"],
+    deliverySeconds: 0.25,
+    container: () => ({ policy: "careful", generation: 3, reason: "Applied", block: { policyGeneration: 77 } }),
+    ...changes,
+  };
+}
+
 interface Bench {
   node: Node;
   watch: TelemetryWatch;
@@ -38,7 +49,11 @@ interface Bench {
   text(): Promise<string>;
 }
 
-function bench(context: TestContext, gpus: readonly GpuState[] = [gpuState()]): Bench {
+function bench(
+  context: TestContext,
+  gpus: readonly GpuState[] = [gpuState()],
+  policies: () => PolicyStanding | undefined = () => standing(),
+): Bench {
   const node = new Node(context);
   const watch = node.watch(new Recorded());
   const metrics = new Metrics({
@@ -48,6 +63,7 @@ function bench(context: TestContext, gpus: readonly GpuState[] = [gpuState()]): 
     holdings: () => node.holdings,
     recorder: { figures: { waiting: 1, delivered: 2, refused: 3, rejected: 4, retries: 5 } },
     gpuNode: { writes: { ok: 6, error: 7 } },
+    policies,
     maxAge: 0,
   });
   const text = async (): Promise<string> => (await metrics.render()).join("");
@@ -228,4 +244,35 @@ test("scrapes at the same time are whole", async (context) => {
   assert.equal(one, two);
   const third = await text();
   assert.equal(parse(third).size, parse(one).size);
+});
+
+test("a container's policy is there with its generation, and whether every process goes by it", async (context) => {
+  const { node, scrape } = bench(context);
+  const holding = node.hold("a");
+  const file = new TelemetryBytes().row(0, { pid: 1, start_time: 1, policy_generation: 77 });
+  node.place(holding, file);
+  const of = `namespace="team",pod="train-0",container="main",gpu_uuid="${holding.gpuUuid}"`;
+  const pending = `loretoken_container_policy_pending{${of}}`;
+  const series = await scrape();
+  assert.equal(series.get(`loretoken_container_policy_generation{${of},policy="careful",reason="Applied"}`), 3);
+  assert.equal(series.get(pending), 0);
+  assert.equal(series.get('loretoken_agent_policy_generation{policy="nodes",reason="Applied"}'), 2);
+  assert.equal(series.get("loretoken_agent_unreadable_policies"), 1);
+  assert.equal(series.get("loretoken_agent_policy_delivery_seconds"), 0.25);
+  node.place(holding, file.row(1, { pid: 2, start_time: 1, policy_generation: 76 }));
+  assert.equal((await scrape()).get(pending), 1);
+});
+
+test("until policies are known all is pending; without an API server there are no series of them", async (context) => {
+  const unknown = bench(context, [], () => standing({ node: undefined, unreadable: [], container: () => undefined }));
+  unknown.node.hold("a");
+  const series = [...(await unknown.scrape())].filter(([name]) => name.includes("policy"));
+  assert.ok(series.some(([name, value]) => name.startsWith("loretoken_container_policy_pending") && value === 1));
+  assert.ok(series.some(([name]) => name.includes('loretoken_agent_policy_generation{policy="",reason="Pending"}')));
+  const without = bench(context, [], () => undefined);
+  without.node.hold("a");
+  assert.deepEqual(
+    [...(await without.scrape()).keys()].filter((name) => name.includes("polic")),
+    [],
+  );
 });

@@ -7,6 +7,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import type { RecorderFigures } from "@loretoken/kube";
 import { codecs, guards, modes, pins } from "@loretoken/telemetry";
 import type { Holding } from "../holding.ts";
+import type { PolicyStanding } from "../policy/delivery.ts";
 import type { ContainerTelemetry } from "./container-telemetry.ts";
 import { Exposition, labelsOf, type WrittenLabels } from "./exposition.ts";
 import type { GpuState } from "./gpu-state.ts";
@@ -19,6 +20,8 @@ export interface MetricsOptions {
   gpus: () => readonly GpuState[];
   holdings: () => readonly Holding[];
   recorder: { readonly figures: RecorderFigures };
+  /** Left out, or undefined: there are no policies, and no series of them. */
+  policies?: () => PolicyStanding | undefined;
   /** Writes of the GpuNode so far. */
   gpuNode: { readonly writes: { readonly ok: number; readonly error: number } };
   /** Figures older than this are read anew for a scrape, milliseconds: scrapes by several servers cost one reading. */
@@ -107,6 +110,8 @@ export class Metrics {
     set("penalty_ratio", usage.penaltyPermille / 1000);
     set("telemetry_readable", container.fault === undefined ? 1 : 0);
 
+    this.#containerPolicy(container, set);
+
     set("launches_total", counters.launches);
     set("slow_launches_total", counters.slow_launches);
     set("packs_total", counters.packs);
@@ -125,6 +130,20 @@ export class Metrics {
     for (const [index, guard] of guards.entries()) {
       if (guard !== "none") set("guardrail_events_total", counters.guard_events[index] ?? 0, one("guard", guard));
     }
+  }
+
+  #containerPolicy(
+    { holding, usage }: ContainerTelemetry,
+    set: (name: Of<"container">, value: number, more?: WrittenLabels) => void,
+  ): void {
+    const policies = this.#options.policies?.();
+    if (policies === undefined) return;
+    const { policy = "", generation = 0, reason = "Pending", block } = policies.container(holding.id) ?? {};
+    const labels = labelsOf({ policy, reason });
+    set("policy_generation", generation, labels);
+    const number = block?.policyGeneration ?? 0;
+    const behind = reason === "Pending" || usage.policyNumbers.some((other) => other !== number);
+    set("policy_pending", behind ? 1 : 0);
   }
 
   #gpu(state: GpuState): void {
@@ -158,6 +177,13 @@ export class Metrics {
     set("loretoken_agent_guardrail_events_lost_total", watch.eventsLost);
     set("loretoken_agent_gpu_node_writes_total", gpuNode.writes.ok, one("result", "ok"));
     set("loretoken_agent_gpu_node_writes_total", gpuNode.writes.error, one("result", "error"));
+    const policies = this.#options.policies?.();
+    if (policies !== undefined) {
+      const { policy = "", generation = 0, reason = "Pending" } = policies.node ?? {};
+      set("loretoken_agent_policy_generation", generation, labelsOf({ policy, reason }));
+      set("loretoken_agent_unreadable_policies", policies.unreadable.length);
+      set("loretoken_agent_policy_delivery_seconds", policies.deliverySeconds);
+    }
     set("loretoken_agent_scrape_seconds", this.#scrapeSeconds);
     const cpu = process.cpuUsage();
     set("process_cpu_seconds_total", (cpu.user + cpu.system) / 1e6);

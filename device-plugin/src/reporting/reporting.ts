@@ -30,6 +30,7 @@ import type { Holding } from "../holding.ts";
 import type { Log } from "../log.ts";
 import type { GpuState as MonitoredGpu } from "../monitor/monitor.ts";
 import type { Observer } from "../observer.ts";
+import type { PolicyStanding } from "../policy/delivery.ts";
 import { contentType } from "./exposition.ts";
 import { gpuNodeStatusOf } from "./gpu-node-status.ts";
 import { GpuNodeWriter, type GpuNodeWriterOptions } from "./gpu-node-writer.ts";
@@ -48,6 +49,8 @@ export interface ReportingOptions {
   client?: Client | undefined;
   holdings: () => readonly Holding[];
   gpus: () => readonly MonitoredGpu[];
+  /** Left out, or undefined: there are no policies. */
+  policies?: () => PolicyStanding | undefined;
   log: Log;
   /** Whether a process of a container lives, for an agent that sees the host's processes. */
   alive?: Alive | undefined;
@@ -103,6 +106,7 @@ export class Reporting {
       gpus: () => this.#gpus(),
       holdings,
       recorder: this.#recorder,
+      policies: () => options.policies?.(),
       giveWay,
       gpuNode: this.#gpuNode ?? { writes: { ok: 0, error: 0 } },
     });
@@ -185,6 +189,7 @@ export class Reporting {
       now: this.#clock.now(),
       gpus: this.#gpus(),
       holdings: this.#options.holdings(),
+      policies: this.#options.policies?.(),
       usage: new Map(this.#watch.containers.map(({ holding, usage }) => [holding.id, usage])),
     });
   }

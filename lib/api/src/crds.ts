@@ -135,6 +135,13 @@ export const definitions: Definition[] = [
       { name: "Mode", type: "string", jsonPath: summary("mode"), description: "strictest mode of any container" },
       { name: "Holders", type: "string", jsonPath: summary("holders"), description: "who has what" },
       {
+        name: "Policy",
+        type: "string",
+        jsonPath: ".status.policy",
+        description: "the policy that its GPUs go by",
+        priority: 1,
+      },
+      {
         name: "Agent",
         type: "string",
         jsonPath: ".status.agentVersion",

@@ -3,12 +3,59 @@ import { z } from "zod";
 import { count, mapList, memory, mode, ratio } from "./fields.ts";
 import { apiVersion } from "./names.ts";
 
+/** Policies that are named as not understood. */
+export const mostUnreadable = 16;
+
 const usage = {
   raw: memory("GPU memory that holds allocations as they are"),
   packed: memory("GPU memory that holds packed allocations"),
   host: memory("Host memory that holds packed allocations"),
   ratio: ratio("Bytes of packed allocations over the bytes they take"),
 };
+
+/**
+ * Why a container goes by the policy that is named beside it, or by none. Applied: it goes by it. In all other cases it goes by its
+ * node's settings, but for Pending: it keeps what it had.
+ */
+export const containerPolicyReasons = [
+  "Applied",
+  "None",
+  "Suspended",
+  "UnknownPolicy",
+  "UnreadablePolicy",
+  "OutsideNamespaceSelector",
+  "OutsideNodeSelector",
+  "Pending",
+] as const;
+export const nodePolicyReasons = ["Applied", "None", "Suspended", "Pending"] as const;
+
+const reasonWords: Record<(typeof containerPolicyReasons)[number], string> = {
+  Applied: "it goes by that policy",
+  None: "no policy selects it",
+  Suspended: "that policy would apply, but is suspended",
+  UnknownPolicy: "its pod names a policy that is not there",
+  UnreadablePolicy: "its pod names a policy of another version, which the agent does not understand",
+  OutsideNamespaceSelector: "its pod names a policy that does not select its namespace",
+  OutsideNodeSelector: "its pod names a policy that does not select its node",
+  Pending: "the agent has not heard yet what it needs to know; it keeps what it had",
+};
+
+/** Left out by agents of before: these may write while a cluster is upgraded. */
+function policyFields<R extends keyof typeof reasonWords>(what: string, reasons: readonly [R, ...R[]]) {
+  const words = reasons.map((reason) => `${reason}: ${reasonWords[reason]}`).join("; ");
+  return {
+    policy: z
+      .string()
+      .optional()
+      .describe(`Name of the policy that the ${what} goes by, or that policyReason is about; empty if there is none.`),
+    policyGeneration: z
+      .int()
+      .min(0)
+      .optional()
+      .describe("Generation of that policy that was carried out, or that policyReason is about; 0 if there is none."),
+    policyReason: z.enum(reasons).optional().describe(`Why. ${words}.`),
+  };
+}
 
 export const gpuContainer = z
   .object({
@@ -23,6 +70,7 @@ export const gpuContainer = z
     processes: count("Processes of the container that use the GPU now."),
     mode: mode("The strictest mode of the container's processes"),
     modeCause: z.string().describe("Why that mode, in words; empty if the policy asks for it."),
+    ...policyFields("container", containerPolicyReasons),
   })
   .describe("A container that holds memory of the GPU.");
 
@@ -78,6 +126,15 @@ export const gpuNodeStatus = z
           .describe("Who has what: <namespace>/<pod>=<virtual memory>, largest first; the rest as a number."),
       })
       .describe("The node in one line, for kubectl get."),
+    ...policyFields("node", nodePolicyReasons),
+    unreadablePolicies: z
+      .array(z.string())
+      .max(mostUnreadable)
+      .meta({ "x-kubernetes-list-type": "set" })
+      .optional()
+      .describe(
+        `Policies that the agent does not understand, which is of another version, and leaves out; the first ${mostUnreadable} by name.`,
+      ),
     gpus: z.array(gpu).meta(mapList("uuid")).describe("The GPUs of the node, by UUID."),
     unowned: count("Allocations of which the kubelet has not said yet whose they are."),
   })
@@ -94,6 +151,8 @@ export const gpuNode = z
     "What the GPUs of one node hold and for whom. Has the node's name; written by the node's agent, not by people.",
   );
 
+export type ContainerPolicyReason = (typeof containerPolicyReasons)[number];
+export type NodePolicyReason = (typeof nodePolicyReasons)[number];
 export type GpuContainer = z.output<typeof gpuContainer>;
 export type GpuStatus = z.output<typeof gpu>;
 export type GpuNodeStatus = z.output<typeof gpuNodeStatus>;

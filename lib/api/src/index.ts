@@ -1,5 +1,6 @@
 export { eventsReference, type Reason, type ReasonFacts, reasons } from "./events.ts";
 export {
+  type ContainerPolicyReason,
   type GpuContainer,
   type GpuNode,
   type GpuNodeStatus,
@@ -7,6 +8,8 @@ export {
   gpuNode,
   gpuNodeResource,
   gpuNodeStatus,
+  mostUnreadable,
+  type NodePolicyReason,
 } from "./gpu-node.ts";
 export { type HintGroup, hintGroups, hintsUnless } from "./hints.ts";
 export { type LabelSelector, type Labels, selectorMatches, selectorText } from "./label-selector.ts";

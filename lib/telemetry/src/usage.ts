@@ -29,6 +29,8 @@ export type Usage = Record<(typeof summed)[number], number> & {
   /** The highest of its processes. */
   penaltyPermille: number;
   backoff: number;
+  /** Of the control blocks that its processes obey, each once; 0: of no policy. */
+  policyNumbers: number[];
 };
 
 export function usageOf(rows: readonly Row[]): Usage {
@@ -45,6 +47,7 @@ export function usageOf(rows: readonly Row[]): Usage {
     modeCause: strictest?.mode_cause ?? "",
     penaltyPermille: Math.max(0, ...rows.map((row) => plausible(row.penalty_permille))),
     backoff: Math.max(0, ...rows.map((row) => plausible(row.backoff))),
+    policyNumbers: [...new Set(rows.map((row) => plausible(row.policy_generation)))],
   };
 }
 

@@ -1,4 +1,4 @@
-export { configFor, type Fault, type Seen, TestApiServer } from "./api-server.ts";
+export { configFor, type Fault, type Seen, status, TestApiServer } from "./api-server.ts";
 export { TestClock } from "./clock.ts";
 export { Mirror } from "./mirror.ts";
 export { randomFrom } from "./random.ts";
