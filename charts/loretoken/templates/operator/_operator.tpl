@@ -31,3 +31,11 @@ certificateFolder: /etc/loretoken/tls
 {{- end }}
 {{- end }}
 {{- end }}
+
+{{- /* What one value alone does not show. */}}
+{{- define "loretoken.operatorCheck" -}}
+{{- $drain := hasKey .settings "drainSeconds" | ternary .settings.drainSeconds 5 }}
+{{- if le (float64 .terminationGracePeriodSeconds) (float64 $drain) }}
+{{- fail (printf "operator.terminationGracePeriodSeconds: %v is not allowed; allowed: more than operator.settings.drainSeconds, %v" .terminationGracePeriodSeconds $drain) }}
+{{- end }}
+{{- end }}
