@@ -44,9 +44,9 @@ export function objectsOf(text: string): KubernetesObject[] {
     .filter((object) => object !== null);
 }
 
-/** Files of a folder beside this one, by their names without ending. */
+/** Files of a folder (beside this one, or by its absolute path), by their names without ending. */
 export function filesIn(folder: string): Map<string, string> {
-  const at = path.join(import.meta.dirname, folder);
+  const at = path.resolve(import.meta.dirname, folder);
   return new Map(
     readdirSync(at)
       .sort()
