@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # End-to-end tests (docs/cluster-tests.md): on a Kubernetes of their own, or on the cluster of KUBECONFIG if that is set.
-#   scripts/e2e.sh [--where-possible] [test file…]      all of test/e2e by default
+#   scripts/e2e.sh [--where-possible] [test file…]      all of test/chart and test/e2e by default
 #     --where-possible   a machine that can hold no node, or gets no programs of Kubernetes, is told so and is no failure
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -9,7 +9,7 @@ if [ "${1:-}" = --where-possible ]; then
   shift
 fi
 files=("$@")
-[ ${#files[@]} -gt 0 ] || files=(test/e2e/*.test.ts)
+[ ${#files[@]} -gt 0 ] || files=(test/chart/*.test.ts test/e2e/*.test.ts)
 
 give_up() {
   [ -n "${possible:-}" ] || exit 1
