@@ -30,9 +30,13 @@ function inject(target: Target, ...lines: string[]): void {
   renameSync(path.join(folder, "new"), path.join(folder, "control"));
 }
 
-async function offered(target: Target): Promise<string> {
-  const { status } = await target.config.makeApiClient(CoreV1Api).readNode({ name: target.cluster.nodeName });
-  return status?.allocatable?.[resource] ?? "none";
+async function offers(target: Target, count: number): Promise<void> {
+  const api = target.config.makeApiClient(CoreV1Api);
+  await until(`the node offers ${count} units`, async () => {
+    const found = (await api.readNode({ name: target.cluster.nodeName })).status?.allocatable?.[resource];
+    if (found !== String(count)) throw new Error(`it offers ${found}; ${await new ChartRelease(target).agentLog()}`);
+    return true;
+  });
 }
 
 const onNode = (target: Target, command: string): Promise<string> => target.cluster.exec(["sh", "-c", command]);
@@ -78,14 +82,14 @@ test("installed with nothing but its images, it lets a pod have a larger GPU", o
   const { target, release, pods } = use();
   const notes = await release.install(...images, "--set=agent.image.tag=one");
   assert.match(notes, /kubectl get gpunodes/);
-  await until("the node offers units", async () => (await offered(target)) === "22");
+  await offers(target, 22);
   const api = target.config.makeApiClient(CustomObjectsApi);
   const nodes = { group: "loretoken.dev", version: "v1alpha1", plural: "gpunodes" };
   await until("its GpuNode is written", async () => {
     const { items } = (await api.listClusterCustomObject(nodes)) as { items: { status?: { gpus?: object[] } }[] };
     return items[0]?.status?.gpus?.length === gpus.length;
   });
-  inject(target, braked(200_000));
+  inject(target, braked(2_000_000));
   await pods.run({
     name: "through",
     image: trainImage,
@@ -112,7 +116,7 @@ test("an upgrade gives new pods the new shim; the program that runs has its own 
   const after = await release.agent();
   assert.notEqual(after.metadata?.uid, before.metadata?.uid);
   assert.match(after.spec?.containers[0]?.image ?? "", /:two$/);
-  await until("the node offers what the new setting says", async () => (await offered(target)) === "30");
+  await offers(target, 30);
   await undisturbed();
   const both = await shims(target);
   assert.ok(both.length === 2 && both.includes(old ?? ""), both.join());
@@ -133,9 +137,23 @@ test("a rollback brings the agent before back, and what it offered", own, async 
   const { target, release } = use();
   await release.rollback(1);
   assert.match((await release.agent()).spec?.containers[0]?.image ?? "", /:one$/);
-  await until("the node offers what it did", async () => (await offered(target)) === "22");
+  await offers(target, 22);
   await undisturbed();
   await until("the shim that nobody has any more is gone", async () => (await shims(target)).length === 1);
+});
+
+test("the agent's role is enough for all it does", own, () => {
+  const lines = readFileSync(cluster.current.cluster.control.auditLog, "utf8").trim().split("\n");
+  const account = `system:serviceaccount:${namespace}:loretoken-agent`;
+  const asked = lines
+    .map((line) => JSON.parse(line))
+    .filter(({ user, stage }) => user.username === account && stage === "ResponseComplete");
+  assert.ok(asked.length > 5, `only ${asked.length} requests`);
+  const forbidden = asked.filter(({ responseStatus }) => responseStatus?.code === 403);
+  assert.deepEqual(
+    forbidden.map(({ verb, requestURI }) => `${verb} ${requestURI}`),
+    [],
+  );
 });
 
 test(
@@ -155,7 +173,7 @@ test(
     });
     const { items } = await target.config.makeApiClient(CoreV1Api).listNamespacedSecret({ namespace });
     assert.deepEqual(items, [], "Helm's own records are gone");
-    await until("the node offers nothing", async () => (await offered(target)) === "0");
+    await offers(target, 0);
     await undisturbed();
     inject(target);
     assert.equal(await pods.ended("through", 240_000), 0, await pods.logs("through"));
@@ -167,7 +185,7 @@ test("installed again over what was kept, it tidies up; without `keep` the defin
   const { target, release, pods } = use();
   await pods.remove("through");
   await release.install(...images, "--set=agent.image.tag=two", "--set=crds.keep=false");
-  await until("the node offers units", async () => (await offered(target)) === "22");
+  await offers(target, 22);
   await until("files of the program that is gone are gone", async () => {
     return (await onNode(target, `ls ${hostFolder}/allocations`)).trim() === "";
   });
@@ -176,22 +194,4 @@ test("installed again over what was kept, it tidies up; without `keep` the defin
     assert.deepEqual(await release.objects(), []);
     return true;
   });
-});
-
-test("the agent's role was enough for all it did", own, async () => {
-  const lines = readFileSync(cluster.current.cluster.control.auditLog, "utf8").trim().split("\n");
-  const asked = lines
-    .map((line) => JSON.parse(line))
-    .filter(
-      ({ user, stage }) =>
-        user.username === `system:serviceaccount:${namespace}:loretoken-agent` && stage === "ResponseComplete",
-    );
-  assert.ok(asked.length > 5, "the agent called the API server");
-  const forbidden = asked.filter(({ responseStatus }) => responseStatus?.code === 403);
-  // Requests that were under way when the role went with the release.
-  const early = forbidden.filter(({ requestURI }) => !/events|gpunodes|pods|nodes/.test(requestURI));
-  assert.deepEqual(
-    early.map(({ verb, requestURI }) => `${verb} ${requestURI}`),
-    [],
-  );
 });

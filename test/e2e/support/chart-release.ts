@@ -1,7 +1,7 @@
 /** A release of the chart on a test's cluster, with images that have simulated GPUs in the place of NVIDIA's driver. */
 import { mkdirSync } from "node:fs";
 import path from "node:path";
-import { KubernetesObjectApi, type V1Pod } from "@kubernetes/client-node";
+import { CoreV1Api, KubernetesObjectApi, type V1Pod } from "@kubernetes/client-node";
 import { type Entry, libraries, type Target, writeImage } from "@loretoken/test-cluster";
 import { contentsOf } from "../../../images/contents.ts";
 import { chart, helm } from "../../chart/helm.ts";
@@ -75,6 +75,17 @@ export class ChartRelease {
     const [pod, ...others] = found.filter((one) => one.metadata?.deletionTimestamp === undefined) as V1Pod[];
     if (pod === undefined || others.length > 0) throw new Error(`${others.length + 1} agents, or none`);
     return pod;
+  }
+
+  /** What the agent has logged; no failure if there is none. */
+  async agentLog(): Promise<string> {
+    try {
+      const { metadata } = await this.agent();
+      const api = this.#target.config.makeApiClient(CoreV1Api);
+      return (await api.readNamespacedPodLog({ name: metadata?.name ?? "", namespace })) ?? "";
+    } catch (error) {
+      return `no log of the agent: ${error}`;
+    }
   }
 
   /** Every object of the release, of every kind that the API server can list. */
