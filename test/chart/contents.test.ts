@@ -3,8 +3,10 @@ import assert from "node:assert/strict";
 import { existsSync, readdirSync } from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
+import type { V1PolicyRule } from "@kubernetes/client-node";
 import { parse } from "yaml";
 import { configSchema } from "../../device-plugin/src/config/schema.ts";
+import { agentRules } from "../e2e/support/agent-account.ts";
 import { filesIn, helm, type KubernetesObject, namespace, objectsOf, readText, release, render, root } from "./helm.ts";
 
 const reference = (page: string): string => path.join(root, "docs/reference", page);
@@ -130,6 +132,23 @@ test("the agent's file has what the agent takes, as the values say it", async ()
       ],
     );
   }
+});
+
+test("the agent's role is what its tests run under, and what policies need", async () => {
+  const pairs = (rules: readonly Pick<V1PolicyRule, "apiGroups" | "resources" | "verbs">[]): string[] =>
+    rules.flatMap(({ apiGroups = [], resources = [], verbs }) =>
+      apiGroups.flatMap((group) => resources.flatMap((name) => verbs.map((verb) => `${verb} ${group}/${name}`))),
+    );
+  const reads = ["list", "watch"];
+  const policies = [
+    { apiGroups: [""], resources: ["nodes", "pods", "namespaces"], verbs: reads },
+    { apiGroups: ["loretoken.dev"], resources: ["compressionpolicies"], verbs: reads },
+  ];
+  // Its events from before it was started again: test/e2e/reporting-roles.test.ts.
+  const events = [{ apiGroups: [""], resources: ["events"], verbs: ["get"] }];
+  const { rules } = only(await objects("default"), "ClusterRole", "loretoken-agent");
+  const needed = new Set([...pairs(agentRules), ...pairs(policies), ...pairs(events)]);
+  assert.deepEqual(pairs(rules).sort(), [...needed].sort());
 });
 
 test("a changed setting makes new pods, a changed version of the chart alone does not", async () => {
