@@ -124,6 +124,10 @@ test("an upgrade gives new pods the new shim; the program that runs has its own 
   await pods.run({ name: "new", image: shellImage, command: forever, limits: { [resource]: 1 } });
   const { stdout } = await pods.exec("new", ["/bin/sh", "-c", "ls /opt/loretoken/*"]);
   assert.ok(stdout.includes("two.txt") && !stdout.includes("one.txt"), stdout);
+  // What nobody was seen to own is kept for ten minutes.
+  await until("the agent knows whose it is", async () => {
+    return (await onNode(target, `grep -ls '"new"' ${hostFolder}/allocations/*/allocation.json || true`)) !== "";
+  });
   await pods.remove("new");
 });
 

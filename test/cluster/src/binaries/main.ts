@@ -13,7 +13,8 @@ if (unknown.length > 0) {
   console.error(`cluster: unknown program ${unknown.join(", ")}; known are: ${Object.keys(programs).join(", ")}`);
   process.exit(2);
 }
-const names = positionals.length > 0 ? (positionals as ProgramName[]) : [...controlPrograms, ...nodePrograms, "helm"];
+const names: readonly ProgramName[] =
+  positionals.length > 0 ? (positionals as ProgramName[]) : [...controlPrograms, ...nodePrograms, "helm"];
 try {
   const found = await provide(names, (message) => console.error(`cluster: ${message}`));
   for (const [name, file] of Object.entries(found)) console.log(`${name} ${file}`);
