@@ -159,6 +159,30 @@ test("a changed setting makes new pods, a changed version of the chart alone doe
   assert.ok(!JSON.stringify(metadata.labels).includes("0.1.0"), "labels of pods name no version");
 });
 
+test("the notes say three commands that fit what was installed", async () => {
+  const notes = async (...more: string[]): Promise<string> => {
+    // Without a cluster to be asked.
+    const env = { ...process.env, KUBECONFIG: "/nowhere" };
+    const chartFolder = path.join(root, "charts/loretoken");
+    const text = await helm(
+      ["install", release, chartFolder, "--dry-run=client", `--namespace=${namespace}`, ...more],
+      env,
+    );
+    return text.split("NOTES:")[1] ?? assert.fail(text.slice(-500));
+  };
+  const whole = await notes();
+  assert.deepEqual(whole.match(/kubectl (?:-n \S+ )?\w+ \w+/g), [
+    `kubectl -n ${namespace} rollout status`,
+    "kubectl label node",
+    "kubectl get gpunodes",
+    "kubectl run try",
+  ]);
+  assert.match(whole, /--annotations=loretoken.dev\/vram=40Gi/);
+  const limits = /"limits":\{"loretoken.dev\/vram":"40"\}/;
+  assert.match(await notes("--set=operator.enabled=false"), limits);
+  assert.match(await notes("--set=agent.enabled=false"), /no node offers loretoken.dev\/vram/);
+});
+
 test("two releases share no name", async () => {
   const render2 = async (name: string): Promise<Set<string>> => {
     const text = await helm(["template", name, path.join(root, "charts/loretoken"), `--namespace=${namespace}`]);
