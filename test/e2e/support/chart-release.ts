@@ -1,5 +1,5 @@
 /** A release of the chart on a test's cluster, with images that have simulated GPUs in the place of NVIDIA's driver. */
-import { mkdirSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { CoreV1Api, KubernetesObjectApi, type V1Pod } from "@kubernetes/client-node";
 import { type Entry, libraries, type Target, writeImage } from "@loretoken/test-cluster";
@@ -34,6 +34,31 @@ export async function agentImage(tag: string, gpus: readonly string[]): Promise<
     },
     path.resolve(`build/e2e-images/chart-agent-${tag}.tar`),
   );
+}
+
+/** The operator's image as users get it. @throws {Error} where there is no operator */
+export async function operatorImage(tag: string): Promise<string> {
+  const { layers, config } = await contentsOf("operator");
+  mkdirSync("build/e2e-images", { recursive: true });
+  return writeImage(
+    { name: `${registry}/loretoken/operator:${tag}`, layers, config },
+    path.resolve(`build/e2e-images/chart-operator-${tag}.tar`),
+  );
+}
+
+/** Requests of one of the release's accounts that its role did not allow, by the API server's audit log. */
+export function forbidden(target: Target, account: string): string[] {
+  const lines = readFileSync(target.cluster.control.auditLog, "utf8").trim().split("\n");
+  const asked = lines
+    .map((line) => JSON.parse(line))
+    .filter(
+      ({ user, stage }) =>
+        user.username === `system:serviceaccount:${namespace}:${account}` && stage === "ResponseComplete",
+    );
+  if (asked.length === 0) throw new Error(`${account} asked nothing`);
+  return asked
+    .filter(({ responseStatus }) => responseStatus?.code === 403)
+    .map(({ verb, requestURI }) => `${verb} ${requestURI}`);
 }
 
 /** An object as the API server lists it. */
