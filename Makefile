@@ -10,7 +10,8 @@ CTEST := ctest --output-on-failure --no-tests=error -j $(JOBS)
 # Thread sanitizer wants address-space randomisation off where the kernel maps beyond what it knows.
 FIXED_ADDRESSES := $(shell setarch -R true 2>/dev/null && echo setarch -R)
 
-.PHONY: help demo test verify bench e2e build debug tsan test-release test-node test-debug test-tsan test-mutation format generate package clean
+.PHONY: help demo test verify bench e2e build debug tsan test-release test-node test-debug test-tsan test-mutation test-chart format generate package \
+	images clean
 
 help: ## this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -76,6 +77,14 @@ package: build ## the npm package of the command line, with the shim in it (cli/
 	@scripts/bootstrap.sh node
 	@$(MAKE) node_modules/.package-lock.json
 	npm pack --workspace cli --pack-destination cli
+
+images: ## container images of agent and operator, by docker, podman or buildah (IMAGE_PREFIX, IMAGE_TAG, PLATFORM)
+	@scripts/images.sh
+
+test-chart: ## what the chart renders and refuses (builds Helm once, where there is none)
+	@scripts/bootstrap.sh node
+	@$(MAKE) node_modules/.package-lock.json
+	node --test test/chart/*.test.ts
 
 clean: ## removes everything built (not the tools in .toolchain)
 	rm -rf build node_modules dist cli/dist

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # End-to-end tests (docs/cluster-tests.md): on a Kubernetes of their own, or on the cluster of KUBECONFIG if that is set.
-#   scripts/e2e.sh [--where-possible] [--twice] [test file…]      all of test/e2e by default
+#   scripts/e2e.sh [--where-possible] [--twice] [test file…]      all of test/chart and test/e2e by default
 #     --where-possible   a machine that can hold no node, or gets no programs of Kubernetes, is told so and is no failure
 #     --twice            a file that fails has a second chance, and is named at the end: a slow machine is no news, a test that
 #                        often needs it is
@@ -19,7 +19,7 @@ while [[ "${1:-}" == --* ]]; do
   shift
 done
 files=("$@")
-[ ${#files[@]} -gt 0 ] || files=(test/e2e/*.test.ts)
+[ ${#files[@]} -gt 0 ] || files=(test/chart/*.test.ts test/e2e/*.test.ts)
 
 give_up() {
   [ -n "$possible" ] || exit 1

@@ -3,6 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 target=$(realpath "${1:?usage: scripts/generate.sh <folder>}")
+node charts/scripts/generate.ts "$target"
 node cli/scripts/generate-settings.ts "$target"
 node scripts/generate-hooks-doc.ts "$target"
 node device-plugin/scripts/generate-metrics.ts "$target"

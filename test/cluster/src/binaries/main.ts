@@ -1,6 +1,6 @@
 /**
  * Builds programs of a cluster ahead of the tests: `node test/cluster/src/binaries/main.ts [--clean] [program…]`.
- * Without a program: all that a node needs. `--clean` then removes what only another build would use (gigabytes).
+ * Without a program: all that `make e2e` needs, which is a node and Helm. `--clean` then removes what only another build would use (gigabytes).
  */
 import { parseArgs } from "node:util";
 import { cacheOf, MissingGoError, removeBuildFolders } from "./build.ts";
@@ -13,7 +13,8 @@ if (unknown.length > 0) {
   console.error(`cluster: unknown program ${unknown.join(", ")}; known are: ${Object.keys(programs).join(", ")}`);
   process.exit(2);
 }
-const names = positionals.length > 0 ? (positionals as ProgramName[]) : [...controlPrograms, ...nodePrograms];
+const names: readonly ProgramName[] =
+  positionals.length > 0 ? (positionals as ProgramName[]) : [...controlPrograms, ...nodePrograms, "helm"];
 try {
   const found = await provide(names, (message) => console.error(`cluster: ${message}`));
   for (const [name, file] of Object.entries(found)) console.log(`${name} ${file}`);
